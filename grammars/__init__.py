@@ -1,0 +1,1 @@
+"""The lark grammars of the tasks and of the program notation, installed as package data."""

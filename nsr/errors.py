@@ -1,0 +1,25 @@
+"""The errors a user can cause, all caught by the command line and shown as one line."""
+
+
+class NSRError(Exception):
+    """Something the user can mend; the message is one line that says what to do."""
+
+
+class InputError(NSRError):
+    """An input the model cannot read: an unknown word, an empty line."""
+
+
+class DataError(NSRError):
+    """A data file that is missing, malformed or not what its split promises."""
+
+
+class RunError(NSRError):
+    """A run folder that is missing, damaged, unfinished or written by another version."""
+
+
+class ConfigError(NSRError):
+    """An option that does not exist or has a value it cannot take."""
+
+
+class ProgramError(NSRError):
+    """A program text that does not parse or is not well typed."""

@@ -1,0 +1,83 @@
+"""What a benchmark is: where its examples come from, how they are split, and what it declares.
+
+A task is one file. It hands the learner input-output pairs and the name of a set of primitives; gold trees and
+gold programs, where they are known, stay with the task, for scoring and for the ``given`` ablations.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+Tokens = tuple[str, ...]
+Value = Any  # what a program returns: a tuple of output tokens, or an integer
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Input-output pairs in a fixed order; repeats are kept."""
+
+    inputs: tuple[Tokens, ...]
+    outputs: tuple[Value, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.inputs) != len(self.outputs):
+            raise ValueError(f"{len(self.inputs)} inputs but {len(self.outputs)} outputs")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __iter__(self) -> Iterator[tuple[Tokens, Value]]:
+        return zip(self.inputs, self.outputs, strict=True)
+
+    def take(self, indices: Iterable[int]) -> Examples:
+        """The examples at these indices, in this order."""
+        indices = list(indices)
+        return Examples(tuple(self.inputs[i] for i in indices), tuple(self.outputs[i] for i in indices))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a task. ``source`` says where the examples come from, for the run's record."""
+
+    train: Examples
+    test: Examples
+    source: str
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line."""
+
+    name: ClassVar[str]
+    splits: ClassVar[tuple[str, ...]]
+    default_split: ClassVar[str]
+    primitives: ClassVar[str]
+
+    @abstractmethod
+    def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
+        """The examples of a split: generated, or read from the authors' files below ``data_dir``.
+
+        Raises:
+            ConfigError: there is no such split.
+            DataError: a file is missing, malformed, or fails the split's counts.
+        """
+
+    @abstractmethod
+    def encode(self, text: str) -> Tokens:
+        """A user's sentence as the model's input tokens.
+
+        Raises:
+            InputError: the sentence is empty or not in the task's language; the message says where.
+        """
+
+    def subsets(self, examples: Examples) -> dict[str, list[int]]:
+        """Named groups of test examples (indices) whose accuracy is reported apart."""
+        return {}
+
+    def assumptions(self) -> dict[str, Any]:
+        """What this task tells the learner beyond input-output pairs, for ``metrics.json``."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
