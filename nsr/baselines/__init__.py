@@ -1,0 +1,1 @@
+"""Neural sequence-to-sequence learners, the references against which accuracy and speed are stated."""

@@ -1,0 +1,31 @@
+"""The benchmarks, each one file, and the table of their names."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from nsr.errors import ConfigError
+from nsr.tasks.scan import Scan
+from nsr.tasks.task import Dataset, Examples, Task
+
+__all__ = ["TASKS", "Dataset", "Examples", "Scan", "Task", "make_task"]
+
+TASKS: dict[str, type[Task]] = {"scan": Scan}
+
+
+def make_task(name: str, **options: Any) -> Task:
+    """The task of this name with these options.
+
+    Raises:
+        ConfigError: there is no such task, no such option, or an option cannot have this value.
+    """
+    if name not in TASKS:
+        raise ConfigError(f"unknown task {name!r}; known tasks: {', '.join(TASKS)}")
+    known = [field.name for field in fields(TASKS[name])]
+    for option in options:
+        if option not in known:
+            raise ConfigError(
+                f"task {name!r} has no option {option!r}; known options: {', '.join(known) or 'none'}"
+            )
+    return TASKS[name](**options)

@@ -1,0 +1,43 @@
+"""Array helpers that several rooms share."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# Odd 64-bit multipliers, one a column, fixed for ever: they only spread rows over 64 bits.
+_MULTIPLIERS = np.random.default_rng(20221003).integers(1, 2**63, size=256, dtype=np.uint64) * 2 + 1
+
+
+def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the distinct rows of an integer matrix.
+
+    ``np.unique(axis=0)`` sorts whole rows; this sorts one 64-bit hash a row and then checks that no two different
+    rows shared a hash (it falls back to the slow way if they did), so the result is exact.
+
+    Args:
+        rows: integers, shape (R, C) with C <= 256.
+
+    Returns:
+        first: index of one representative of each distinct row, shape (U,).
+        inverse: for each row, the position of its representative in ``first``, shape (R,).
+    """
+    hashes = (rows.astype(np.uint64) * _MULTIPLIERS[: rows.shape[1]]).sum(axis=1, dtype=np.uint64)
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    if not np.array_equal(rows[first][inverse], rows):
+        _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        inverse = inverse.reshape(-1)
+    return first, inverse
+
+
+def ragged_to_padded(rows: list[np.ndarray] | list[tuple[int, ...]], fill: int) -> tuple[np.ndarray, np.ndarray]:
+    """Stack integer sequences of different lengths.
+
+    Returns:
+        padded: shape (R, longest), int64, ``fill`` behind the end of each sequence.
+        lengths: shape (R,), int64.
+    """
+    lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
+    padded = np.full((len(rows), int(lengths.max(initial=0))), fill, np.int64)
+    if len(rows):
+        padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(rows)
+    return padded, lengths

@@ -1,0 +1,156 @@
+"""Deduction: perceive, parse, execute.
+
+Shape letters: B sentences, C candidates (several a sentence), N tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from nsr.perception.perception import Perception
+from nsr.semantics.execution import ABSENT, Execution, Executor
+from nsr.semantics.lexicon import Lexicon
+from nsr.semantics.values import MISSING_ID
+from nsr.syntax.parser import Parser
+
+FALLBACK_WIDTH = 16  # trees tried for a sentence whose best one has no value
+
+
+@dataclass
+class Modules:
+    """The three modules together: perception, syntax, semantics."""
+
+    perception: Perception
+    parser: Parser
+    lexicon: Lexicon
+    executor: Executor
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Parsed sentences; in the order of their sentences, and there best first.
+
+    Attributes:
+        sentence: which input of the batch, shape (C,).
+        symbols: symbol ids, shape (C, N).
+        heads: position of each token's head, ROOT or ABSENT, shape (C, N).
+        lengths: shape (C,).
+        log_probs: log p(symbols, tree | input), shape (C,).
+    """
+
+    sentence: np.ndarray
+    symbols: np.ndarray
+    heads: np.ndarray
+    lengths: np.ndarray
+    log_probs: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.sentence)
+
+    def take(self, rows: np.ndarray) -> Candidates:
+        """The candidates of these rows."""
+        return replace(self, **{each.name: getattr(self, each.name)[rows] for each in fields(self)})
+
+    def renumber(self, sentence: np.ndarray) -> Candidates:
+        """The same candidates for the inputs of another batch, shape (C,)."""
+        return replace(self, sentence=sentence)
+
+    def then(self, other: Candidates) -> Candidates:
+        """These candidates and behind them others of the same batch."""
+        width = max(self.heads.shape[1], other.heads.shape[1])
+
+        def joined(name: str, fill: int = 0) -> np.ndarray:
+            parts = [getattr(self, name), getattr(other, name)]
+            if parts[0].ndim == 2:
+                parts = [
+                    np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=fill) for part in parts
+                ]
+            return np.concatenate(parts)
+
+        return Candidates(
+            joined("sentence"), joined("symbols"), joined("heads", ABSENT), joined("lengths"), joined("log_probs")
+        )
+
+
+def candidates(
+    modules: Modules,
+    inputs: Sequence[Any],
+    readings: int = 1,
+    trees: int = 1,
+    generator: np.random.Generator | None = None,
+    masked: bool = True,
+) -> Candidates:
+    """The most probable (symbols, tree) pairs of each input, or a sample of the trees.
+
+    Args:
+        modules: the machine.
+        inputs: a batch of B inputs.
+        readings: symbol sequences for an input.
+        trees: trees for a symbol sequence.
+        generator: if given, trees are sampled without replacement.
+        masked: whether the learned dependency grammar rules out trees.
+    """
+    read = modules.perception.read(inputs, readings)
+    batch, kept = np.nonzero(np.isfinite(read.log_probs))
+    symbols, lengths = read.symbols[batch, kept], read.lengths[batch]
+    parses = modules.parser.parse(symbols, lengths, trees, generator, masked)
+    row, tree = np.nonzero(np.isfinite(parses.log_probs))
+    found = Candidates(
+        batch[row],
+        symbols[row],
+        parses.heads[row, tree],
+        lengths[row],
+        read.log_probs[batch[row], kept[row]] + parses.log_probs[row, tree],
+    )
+    if readings == 1:
+        return found
+    return found.take(np.lexsort((-found.log_probs, found.sentence)))
+
+
+def execute(modules: Modules, trees: Candidates) -> Execution:
+    """The values of candidates under the current lexicon."""
+    return modules.executor.execute(trees.symbols, trees.heads, modules.lexicon)
+
+
+@dataclass(frozen=True)
+class Deduction:
+    """The answer to each input of a batch.
+
+    Attributes:
+        results: value id of the answer, MISSING_ID where no derivation was found, shape (B,).
+        row: the candidate it comes from, -1 where there is none, shape (B,).
+        trees: the candidates.
+    """
+
+    results: np.ndarray
+    row: np.ndarray
+    trees: Candidates
+
+
+def deduce(modules: Modules, inputs: Sequence[Any], beam: int = 1, fallback: bool = True) -> Deduction:
+    """The most probable derivation of each input that has a value.
+
+    Args:
+        modules: the machine.
+        inputs: a batch of B inputs.
+        beam: trees (and readings) tried for each.
+        fallback: whether to try more for inputs that are still without an answer.
+    """
+    trees = candidates(modules, inputs, readings=beam, trees=beam)
+    values = execute(modules, trees).results
+    results = np.full(len(inputs), MISSING_ID, np.int64)
+    row = np.full(len(inputs), -1, np.int64)
+    defined = np.flatnonzero(values != MISSING_ID)[::-1]  # backwards, so that the best comes last and stays
+    row[trees.sentence[defined]] = defined
+    results[trees.sentence[defined]] = values[defined]
+    missing = np.flatnonzero(row < 0)
+    if fallback and beam < FALLBACK_WIDTH and len(missing):
+        again = deduce(modules, [inputs[index] for index in missing], FALLBACK_WIDTH)
+        results[missing] = again.results
+        row[missing] = np.where(again.row >= 0, again.row + len(trees), -1)
+        trees = trees.then(replace(again.trees, sentence=missing[again.trees.sentence]))
+    return Deduction(results, row, trees)

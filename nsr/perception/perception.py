@@ -1,0 +1,53 @@
+"""What a perception module is: from grounded inputs to symbols, with probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+
+class Alternative(NamedTuple):
+    """Another symbol that one input could be; ``gain`` is its log-probability less that of the reading's symbol."""
+
+    symbol: int
+    gain: float
+
+
+@dataclass(frozen=True)
+class Readings:
+    """The most probable symbol sequences of a batch of inputs, best first.
+
+    Attributes:
+        symbols: symbol ids, shape (B, K, N); 0 behind the end.
+        lengths: shape (B,).
+        log_probs: log p(symbols | input), -inf where there is no further reading, shape (B, K).
+    """
+
+    symbols: np.ndarray
+    lengths: np.ndarray
+    log_probs: np.ndarray
+
+
+class Perception(Protocol):
+    """Maps grounded inputs (words, images) to symbols, and learns from revised symbols.
+
+    ``symbols`` names the symbols by id. An input is a sequence of grounded tokens; what these are is the module's own
+    affair.
+    """
+
+    symbols: tuple[str, ...]
+
+    def read(self, inputs: Sequence[Any], width: int = 1) -> Readings:
+        """The ``width`` most probable readings of each input."""
+        ...
+
+    def alternatives(self, sentence: Any) -> list[list[Alternative]]:
+        """For each token of one input, the symbols it could be instead of the best reading's."""
+        ...
+
+    def fit(self, inputs: Sequence[Any], symbols: np.ndarray, weights: np.ndarray) -> None:
+        """Learn from revised symbols, shape (C, N), of inputs (C of them) with weights, shape (C,)."""
+        ...

@@ -1,0 +1,181 @@
+"""Execution: from trees and a lexicon to values, for a whole data set at once.
+
+Nodes are executed level by level from the leaves. On each level only the distinct (program, arguments) pairs are run,
+and those only once in the life of an :class:`Executor`: results are memoised on value ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from nsr.arrays import unique_rows
+from nsr.gss import ROOT
+from nsr.semantics.inversion import invert
+from nsr.semantics.lexicon import Lexicon
+from nsr.semantics.programs import Term, compile_term
+from nsr.semantics.values import MISSING, MISSING_ID, Value, ValueTable
+
+ABSENT = -2  # in arrays of heads: no token here (the sentence is shorter than the row)
+UNREVISED = -1  # in arrays of revised values: the program's own value stands
+
+# Shape letters: C trees, N tokens of the longest sentence, A arguments of the node with the most.
+
+
+class Executor:
+    """Runs programs; remembers every result.
+
+    Args:
+        max_length: a list longer than this is MISSING.
+    """
+
+    def __init__(self, max_length: int = 10_000) -> None:
+        self.values = ValueTable()
+        self.max_length = max_length
+        self._programs: dict[Term, int] = {}
+        self._compiled: list[Callable[[tuple[Value, ...]], Value]] = []
+        self._results: dict[tuple[int, ...], int] = {}
+        self._solutions: dict[tuple, list[Value]] = {}
+
+    def program_id(self, program: Term) -> int:
+        """The number under which a program's results are remembered."""
+        found = self._programs.get(program)
+        if found is None:
+            found = self._programs[program] = len(self._compiled)
+            self._compiled.append(compile_term(program, self.max_length))
+        return found
+
+    def run(self, program: Term, arguments: Sequence[Value]) -> Value:
+        """The program's value on these arguments; MISSING where it has none."""
+        if any(argument is MISSING for argument in arguments):
+            return MISSING
+        ids = tuple(self.values.id(argument) for argument in arguments)
+        return self.values[self._run((self.program_id(program), *ids))]
+
+    def invert(self, program: Term, wanted: Value, arguments: Sequence[Value], slot: int) -> list[Value]:
+        """The values of argument ``slot`` for which the program returns ``wanted``; see :func:`inversion.invert`."""
+        others = tuple(arguments[:slot]) + tuple(arguments[slot + 1 :])
+        if any(argument is MISSING for argument in others):
+            return []
+        call = (program, wanted, others, slot)
+        if call not in self._solutions:
+            self._solutions[call] = invert(program, wanted, arguments, slot, self.max_length)
+        return self._solutions[call]
+
+    def _run(self, call: tuple[int, ...]) -> int:
+        found = self._results.get(call)
+        if found is None:
+            program, *arguments = call
+            value = self._compiled[program](tuple(self.values[argument] for argument in arguments))
+            found = self._results[call] = self.values.id(value)
+        return found
+
+    def execute(
+        self, symbols: np.ndarray, heads: np.ndarray, lexicon: Lexicon, revised: np.ndarray | None = None
+    ) -> Execution:
+        """Execute trees bottom-up.
+
+        Args:
+            symbols: symbol ids, shape (C, N).
+            heads: position of each token's head, ROOT or ABSENT, shape (C, N).
+            lexicon: programs by (symbol, arity).
+            revised: value ids that replace what programs return, UNREVISED elsewhere, shape (C, N).
+        """
+        layout = Layout.of(heads)
+        values = np.full(heads.shape, MISSING_ID, np.int64)
+        arguments = np.full((*heads.shape, max(layout.max_arity, 1)), MISSING_ID, np.int64)
+        programs = self._program_ids(lexicon, layout.max_arity)[symbols, layout.arity]
+        programs[heads == ABSENT] = -1
+        for tree, node in layout.levels():
+            program, arity = programs[tree, node], layout.arity[tree, node]
+            calls = np.concatenate([program[:, None], arity[:, None], arguments[tree, node]], axis=1)
+            first, inverse = unique_rows(calls)
+            results = np.full(len(first), MISSING_ID, np.int64)
+            for position, (code, count, *ids) in enumerate(calls[first].tolist()):
+                ids = ids[:count]
+                if code >= 0 and MISSING_ID not in ids:
+                    results[position] = self._run((code, *ids))
+            result = results[inverse]
+            if revised is not None:
+                result = np.where(revised[tree, node] == UNREVISED, result, revised[tree, node])
+            values[tree, node] = result
+            head = heads[tree, node]
+            inner = head >= 0
+            arguments[tree[inner], head[inner], layout.rank[tree[inner], node[inner]]] = result[inner]
+        return Execution(values, arguments, layout)
+
+    def _program_ids(self, lexicon: Lexicon, max_arity: int) -> np.ndarray:
+        """Program numbers by symbol and arity, -1 where there is none; shape (symbols, max_arity + 1)."""
+        table = np.full((len(lexicon.symbols), max_arity + 1), -1, np.int64)
+        for (symbol, arity), entry in lexicon.entries.items():
+            if arity <= max_arity:
+                table[symbol, arity] = self.program_id(entry.program)
+        return table
+
+
+class Execution:
+    """The values of executed trees.
+
+    Attributes:
+        values: value id of each node, shape (C, N).
+        arguments: value ids of each node's dependents from left to right, shape (C, N, A).
+        layout: how the trees hang together.
+    """
+
+    def __init__(self, values: np.ndarray, arguments: np.ndarray, layout: Layout) -> None:
+        self.values = values
+        self.arguments = arguments
+        self.layout = layout
+
+    @property
+    def results(self) -> np.ndarray:
+        """Value id of each tree's root, shape (C,)."""
+        return self.values[np.arange(len(self.values)), self.layout.root]
+
+
+class Layout:
+    """What executing needs to know of a batch of trees.
+
+    Attributes:
+        root: position of the root, shape (C,).
+        arity: number of dependents of each token, shape (C, N).
+        left: number of them that stand to its left, shape (C, N).
+        rank: place of each token among its head's dependents, from the left, shape (C, N).
+    """
+
+    def __init__(self, heads: np.ndarray, root: np.ndarray, arity: np.ndarray, left: np.ndarray, rank: np.ndarray):
+        self.heads, self.root, self.arity, self.left, self.rank = heads, root, arity, left, rank
+        self.max_arity = int(arity.max(initial=0))
+
+    @classmethod
+    def of(cls, heads: np.ndarray) -> Layout:
+        """Lay out trees given by their heads, shape (C, N)."""
+        trees, length = heads.shape
+        arity = np.zeros((trees, length), np.int64)
+        left = np.zeros((trees, length), np.int64)
+        rank = np.zeros((trees, length), np.int64)
+        rows = np.arange(trees)
+        for position in range(length):  # from the left: a dependent's rank is the number of those before it
+            row = rows[heads[:, position] >= 0]
+            head = heads[row, position]
+            rank[row, position] = arity[row, head]
+            arity[row, head] += 1
+            left[row, head] += position < head
+        return cls(heads, (heads == ROOT).argmax(axis=1), arity, left, rank)
+
+    def levels(self):
+        """Yield (tree, node) index arrays: all leaves, then all nodes whose dependents have come, and so on."""
+        waiting = self.arity.copy()
+        tree, node = np.nonzero((waiting == 0) & (self.heads != ABSENT))
+        while len(tree):
+            yield tree, node
+            head = self.heads[tree, node]
+            inner = head >= 0
+            tree, head = tree[inner], head[inner]
+            np.subtract.at(waiting, (tree, head), 1)
+            ready = waiting[tree, head] == 0
+            tree, node = tree[ready], head[ready]
+            if len(tree):
+                flat = np.unique(tree * self.heads.shape[1] + node)
+                tree, node = np.divmod(flat, self.heads.shape[1])

@@ -1,0 +1,121 @@
+"""The lexicon: what each symbol means for each number of dependents, and on which sides those dependents stand.
+
+Programs are keyed by (symbol, arity), so arity is learned: a symbol has the arities for which it has an entry. A
+lexicon is immutable; learning makes a new one. Its text form, ``lexicon.nsr``, is meant to be read and edited:
+
+    "jump" = (cons "I_JUMP" nil)
+    x0 "left" = (cons "I_TURN_LEFT" x0)
+    x0 "after" x1 = (append x1 x0)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nsr.errors import ProgramError
+from nsr.semantics.primitives import PrimitiveSet
+from nsr.semantics.programs import Term, build_term, parse_text, result_type, to_text
+
+
+class Key(NamedTuple):
+    """What owns a program: a symbol (its id) with a number of dependents."""
+
+    symbol: int
+    arity: int
+
+
+class Signature(NamedTuple):
+    """How many dependents stand to the left and to the right of a symbol."""
+
+    left: int
+    right: int
+
+    @property
+    def arity(self) -> int:
+        """Number of dependents."""
+        return self.left + self.right
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The program of a key.
+
+    Attributes:
+        program: the term.
+        signatures: where the dependents have been seen to stand.
+        agreement: share of the key's evidence that the program explains, 0 to 1.
+        support: weight of that evidence (about: number of nodes in training trees).
+    """
+
+    program: Term
+    signatures: frozenset[Signature]
+    agreement: float = 1.0
+    support: float = 0.0
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Entries by key; ``symbols`` gives each symbol id its name."""
+
+    symbols: tuple[str, ...]
+    entries: Mapping[Key, Entry] = field(default_factory=dict)
+
+    def __contains__(self, key: tuple[int, int]) -> bool:
+        return key in self.entries
+
+    def program(self, key: tuple[int, int]) -> Term | None:
+        """The program of a key, or None."""
+        entry = self.entries.get(key)
+        return entry.program if entry else None
+
+    def signatures(self, symbol: int) -> frozenset[Signature]:
+        """All signatures of a symbol, over its arities; empty for a symbol that has no entry."""
+        return frozenset(
+            signature for key, entry in self.entries.items() if key.symbol == symbol for signature in entry.signatures
+        )
+
+    def to_text(self) -> str:
+        """The lexicon as a file that :func:`parse_lexicon` reads; symbols in order of their ids."""
+        lines = []
+        for key in sorted(self.entries):
+            entry = self.entries[key]
+            for left, right in sorted(entry.signatures):
+                name = json.dumps(self.symbols[key.symbol], ensure_ascii=False)
+                arguments = [f"x{index}" for index in range(left + right)]
+                head = " ".join([*arguments[:left], name, *arguments[left:]])
+                lines.append(f"{head} = {to_text(entry.program)}")
+        return "\n".join(lines) + "\n"
+
+
+def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet) -> Lexicon:
+    """Read the text form of a lexicon.
+
+    Raises:
+        ProgramError: line and column of what is wrong: syntax, an unknown symbol or primitive, a wrong type,
+            arguments out of order, or two different programs for one symbol and arity.
+    """
+    ids = {name: index for index, name in enumerate(symbols)}
+    entries: dict[Key, Entry] = {}
+    for tree in parse_text(text, "lexicon").children:
+        *head, body = tree.children
+        where = f"line {tree.meta.line}, column {tree.meta.column}"
+        name_at = next(place for place, token in enumerate(head) if token.type == "STRING")
+        name, arity = json.loads(head[name_at]), len(head) - 1
+        arguments = [str(token) for token in head if token.type == "ARGUMENT"]
+        if arguments != [f"x{index}" for index in range(arity)]:
+            raise ProgramError(f"{where}: arguments must be numbered x0, x1, ... from left to right")
+        if name not in ids:
+            raise ProgramError(f"{where}: unknown symbol {name!r}")
+        program = build_term(body, primitives, arity)
+        if (found := result_type(program, primitives.value_type)) is not primitives.value_type:
+            raise ProgramError(f"{where}: the program is a {found.value}, not a {primitives.value_type.value}")
+        key, signatures = Key(ids[name], arity), frozenset({Signature(name_at, arity - name_at)})
+        if key in entries:
+            if entries[key].program != program:
+                raise ProgramError(f"{where}: {name!r} has another program with {arity} arguments already")
+            signatures |= entries[key].signatures
+        entries[key] = Entry(program, signatures)
+    return Lexicon(symbols, entries)

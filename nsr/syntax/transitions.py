@@ -1,0 +1,158 @@
+"""The arc-standard transition system (Nivre 2004), in lock step over a whole batch of sentences.
+
+A configuration is a stack, a buffer and the arcs built so far. SHIFT moves the next token to the stack; LEFT_ARC makes
+the top of the stack the head of the token below it, RIGHT_ARC the other way round; the dependent leaves the stack. A
+sentence of n tokens takes 2n - 1 transitions and ends with its root alone on the stack.
+
+Arc-standard has spurious ambiguity: a token may take its left dependents before or after its right ones. An
+:class:`Order` settles this and thereby gives every projective tree exactly one derivation. ``LATE`` (right dependents
+first) is the default: when a head takes its left dependents, everything it governs is already complete.
+
+Shape letters: R rows (configurations), N tokens of the longest sentence.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+import numpy as np
+
+from nsr.gss import ROOT
+from nsr.semantics.execution import ABSENT
+
+PENDING = -3  # head of a token that has none yet
+NONE = -1  # no such token
+
+
+class Action(IntEnum):
+    """The transitions."""
+
+    SHIFT = 0
+    LEFT_ARC = 1
+    RIGHT_ARC = 2
+
+
+class Order(Enum):
+    """Which of its dependents a token takes first."""
+
+    EARLY = "early"  # left dependents first
+    LATE = "late"  # right dependents first
+
+
+class Configurations:
+    """One configuration a row. ``advance`` changes them in place; ``select`` copies.
+
+    Attributes:
+        stack: positions of tokens, bottom first, shape (R, N).
+        depth: tokens on the stack, shape (R,).
+        buffer: position of the next token, shape (R,).
+        heads: head of each token; ROOT, PENDING or ABSENT where it has none, shape (R, N).
+        left, right: dependents taken on each side, shape (R, N).
+        children: positions of the last and the last but one dependent taken on the left, then on the right, NONE
+            where there is none, shape (4, R, N).
+    """
+
+    def __init__(self, lengths: np.ndarray, order: Order) -> None:
+        rows, longest = len(lengths), int(lengths.max(initial=1))
+        self.order = order
+        self.lengths = lengths
+        self.stack = np.zeros((rows, longest), np.int64)
+        self.depth = np.zeros(rows, np.int64)
+        self.buffer = np.zeros(rows, np.int64)
+        self.heads = np.where(np.arange(longest) < lengths[:, None], PENDING, ABSENT)
+        self.left = np.zeros((rows, longest), np.int64)
+        self.right = np.zeros((rows, longest), np.int64)
+        self.children = np.full((4, rows, longest), NONE, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.depth)
+
+    def select(self, rows: np.ndarray | slice) -> Configurations:
+        """The configurations of these rows, copied."""
+        chosen = object.__new__(Configurations)
+        chosen.order = self.order
+        for name in ("lengths", "stack", "depth", "buffer", "heads", "left", "right"):
+            setattr(chosen, name, getattr(self, name)[rows].copy())
+        chosen.children = self.children[:, rows].copy()
+        return chosen
+
+    def top(self, place: int) -> np.ndarray:
+        """Position of the token ``place`` below the top of the stack, NONE where the stack ends; shape (R,)."""
+        index = self.depth - 1 - place
+        found = self.stack[np.arange(len(self)), np.maximum(index, 0)]
+        return np.where(index >= 0, found, NONE)
+
+    def ahead(self, place: int) -> np.ndarray:
+        """Position of the token ``place`` behind the next one, NONE where the buffer ends; shape (R,)."""
+        index = self.buffer + place
+        return np.where(index < self.lengths, index, NONE)
+
+    def valid(self) -> np.ndarray:
+        """Which transitions the system allows, shape (R, 3)."""
+        rows = np.arange(len(self))
+        pair = self.depth >= 2
+        first, second = np.maximum(self.top(0), 0), np.maximum(self.top(1), 0)
+        allowed = np.empty((len(self), 3), bool)
+        allowed[:, Action.SHIFT] = self.buffer < self.lengths
+        allowed[:, Action.LEFT_ARC] = pair
+        allowed[:, Action.RIGHT_ARC] = pair
+        if self.order is Order.LATE:  # who has taken left dependents is done with the right ones
+            allowed[:, Action.RIGHT_ARC] &= self.left[rows, second] == 0
+        else:
+            allowed[:, Action.LEFT_ARC] &= self.right[rows, first] == 0
+        return allowed
+
+    def advance(self, actions: np.ndarray) -> None:
+        """Take one transition in each row, shape (R,); whether it is valid is the caller's business."""
+        row = np.flatnonzero(actions == Action.SHIFT)
+        self.stack[row, self.depth[row]] = self.buffer[row]
+        self.depth[row] += 1
+        self.buffer[row] += 1
+        for action, count, last in ((Action.LEFT_ARC, self.left, 0), (Action.RIGHT_ARC, self.right, 2)):
+            row = np.flatnonzero(actions == action)
+            upper = self.stack[row, self.depth[row] - 1]
+            lower = self.stack[row, self.depth[row] - 2]
+            head, dependent = (upper, lower) if action == Action.LEFT_ARC else (lower, upper)
+            self.heads[row, dependent] = head
+            count[row, head] += 1
+            self.children[last + 1, row, head] = self.children[last, row, head]
+            self.children[last, row, head] = dependent
+            self.stack[row, self.depth[row] - 2] = head
+            self.depth[row] -= 1
+        done = np.flatnonzero((self.depth == 1) & (self.buffer == self.lengths))
+        self.heads[done, self.stack[done, 0]] = ROOT
+
+
+def oracle(configurations: Configurations, heads: np.ndarray) -> np.ndarray:
+    """The next transition of the one derivation of each projective tree; -1 where the tree is complete.
+
+    Args:
+        configurations: reached by following the oracle from the start.
+        heads: the trees, shape (R, N).
+
+    Returns:
+        actions, shape (R,).
+    """
+    rows = np.arange(len(configurations))
+    first, second = configurations.top(0), configurations.top(1)
+    pair = second != NONE
+    first, second = np.maximum(first, 0), np.maximum(second, 0)
+    pending = _pending_dependents(configurations, heads)
+    left_arc = pair & (heads[rows, second] == first)
+    if configurations.order is Order.LATE:
+        left_arc &= pending[1][rows, first] == 0
+    right_arc = pair & (heads[rows, first] == second) & (pending.sum(axis=0)[rows, first] == 0)
+    actions = np.where(left_arc, Action.LEFT_ARC, np.where(right_arc, Action.RIGHT_ARC, Action.SHIFT))
+    finished = (configurations.depth == 1) & (configurations.buffer == configurations.lengths)
+    return np.where(finished, -1, actions)
+
+
+def _pending_dependents(configurations: Configurations, heads: np.ndarray) -> np.ndarray:
+    """How many left and right dependents each token has still to take, shape (2, R, N)."""
+    waiting = np.zeros((2, *heads.shape), np.int64)
+    rows = np.arange(len(heads))
+    for position in range(heads.shape[1]):
+        row = rows[(heads[:, position] >= 0) & (configurations.heads[:, position] == PENDING)]
+        head = heads[row, position]
+        np.add.at(waiting, ((position > head).astype(np.int64), row, head), 1)
+    return waiting
