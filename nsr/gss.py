@@ -49,10 +49,10 @@ class GSS:
 
     def __post_init__(self) -> None:
         """Copy, freeze and check the fields."""
-        heads = np.array(self.heads)
+        heads = np.asarray(self.heads)
         if fault := _fault(heads):
             raise ValueError(f"heads: {fault}")
-        heads = heads.astype(np.int64)
+        heads = heads.astype(np.int64)  # a copy
         heads.flags.writeable = False
         object.__setattr__(self, "heads", heads)
 
@@ -121,8 +121,8 @@ class GSS:
         """The tree as text: a node a line, each head above its dependents, with symbol, program and value.
 
         The input follows its symbol in brackets where the two differ. Programs and values are shortened in
-        the middle to keep lines within ``width`` characters, but not below ``NARROWEST``; branches and symbols
-        are never shortened. None is no limit.
+        the middle to keep lines within ``width`` characters, but not below ``NARROWEST``; branches, symbols
+        and inputs are never shortened. None is no limit.
         """
         nodes, branches = zip(*self._top_down(), strict=True)
         labels = [branch + self._label(node) for node, branch in zip(nodes, branches, strict=True)]

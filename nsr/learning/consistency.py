@@ -1,9 +1,9 @@
 """Consistency: which explanations to believe, and what they say of each (symbol, arity).
 
 This is the E-step of learning. A candidate's weight is its probability among the candidates of its example: that of
-its symbols and tree, of the arities it gives to its symbols, of the values it revises given what *other* examples say
-about the same arguments, and of the programs it trusts. Weights and evidence depend on each other, so a few passes are
-made.
+its symbols and tree, of the arities it gives to its symbols, of the classes it attaches to each slot, of the values it
+revises given what *other* examples say about the same arguments, and of the programs it trusts. Weights and evidence
+depend on each other, so a few passes are made.
 
 Shape letters: B examples, C candidates, M nodes of all candidates, S symbols, A arguments.
 """
@@ -17,14 +17,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from nsr.arrays import unique_rows
+from nsr.gss import ROOT
 from nsr.learning.abduction import CERTAINTY
 from nsr.learning.proposals import Proposals
 from nsr.semantics.execution import ABSENT, UNREVISED, Execution
 from nsr.semantics.induction import Example
 from nsr.semantics.lexicon import Key, Lexicon, Signature
 from nsr.semantics.values import ValueTable
+from nsr.syntax.signatures import DependencyGrammar
 
 ARITY_PRIOR = 0.5  # pseudo-count of an arity that a symbol was not seen with
+ATTACHMENT_PRIOR = 0.5  # pseudo-count of a class that was not seen in a slot
 VALUE_PRIOR = 0.02  # pseudo-count of a value that no other example supports
 NEGLIGIBLE = 0.01  # evidence of less weight is dropped
 
@@ -55,10 +58,13 @@ class Nodes:
         arguments: value ids, shape (M, A).
         value: value id.
         revised: whether the value is a revision.
+        head_symbol, side, place: the slot it fills: of which symbol (-1 for the root), on which side (0 left, 1 right,
+            2 for the root), and how many of the head's dependents stand between them.
     """
 
     def __init__(self, proposals: Proposals, execution: Execution) -> None:
-        self.candidate, node = np.nonzero(proposals.trees.heads != ABSENT)
+        heads = proposals.trees.heads
+        self.candidate, node = np.nonzero(heads != ABSENT)
         at = self.candidate, node
         self.symbol = proposals.trees.symbols[at]
         self.arity = execution.layout.arity[at]
@@ -68,18 +74,27 @@ class Nodes:
         self.revised = proposals.revised[at] != UNREVISED
         self.key = self.symbol * (execution.layout.max_arity + 1) + self.arity
         self.max_arity = execution.layout.max_arity
+        head = heads[at]
+        above = self.candidate, np.maximum(head, 0)
+        self.side = np.where(head == ROOT, 2, node > head)
+        rank, left = execution.layout.rank[at], execution.layout.left[above]
+        self.place = np.where(self.side == 1, rank - left, np.where(self.side == 0, left - 1 - rank, 0))
+        self.head_symbol = np.where(head == ROOT, -1, proposals.trees.symbols[above])
 
     def __len__(self) -> int:
         return len(self.candidate)
 
 
-def weigh(proposals: Proposals, nodes: Nodes, lexicon: Lexicon, passes: int) -> np.ndarray:
+def weigh(
+    proposals: Proposals, nodes: Nodes, lexicon: Lexicon, grammar: DependencyGrammar, passes: int
+) -> np.ndarray:
     """The weight of each candidate, summing to 1 for each example that has any; shape (C,).
 
     Args:
         proposals: the candidates.
         nodes: their nodes.
         lexicon: the programs they were found with.
+        grammar: the classes of symbols.
         passes: how often evidence and weights are computed in turn.
     """
     prior = proposals.trees.log_probs.astype(float)
@@ -94,12 +109,14 @@ def weigh(proposals: Proposals, nodes: Nodes, lexicon: Lexicon, passes: int) -> 
     cells = np.concatenate([nodes.key[:, None], nodes.arguments], axis=1)
     _, cell = unique_rows(cells)
     _, row = unique_rows(np.concatenate([cells, nodes.value[:, None]], axis=1))
+    slot, filler = _attachments(nodes, grammar)
     weights = _normalise(prior, sentence)
     for _ in range(passes):
         mass = weights[nodes.candidate]
         arities = _share(nodes.key, nodes.symbol, mass, ARITY_PRIOR)
         values = np.where(nodes.revised, _share(row, cell, mass, VALUE_PRIOR), 1.0)
-        score = np.bincount(nodes.candidate, np.log(arities) + np.log(values), len(prior))
+        attachments = _share(filler, slot, mass, ATTACHMENT_PRIOR)
+        score = np.bincount(nodes.candidate, np.log(arities * values * attachments), len(prior))
         weights = _normalise(prior + score, sentence)
     return weights
 
@@ -147,6 +164,15 @@ def collect(
             support,
         )
     return evidence
+
+
+def _attachments(nodes: Nodes, grammar: DependencyGrammar) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the slot that each node fills and of (slot, class of the node), by classes; each of shape (M,)."""
+    head = np.where(nodes.head_symbol < 0, -1, grammar.class_of[nodes.head_symbol])
+    slots = np.stack([head + 1, nodes.side, nodes.place], axis=1)
+    _, slot = unique_rows(slots)
+    _, filler = unique_rows(np.concatenate([slots, grammar.class_of[nodes.symbol][:, None]], axis=1))
+    return slot, filler
 
 
 def _share(part: np.ndarray, whole: np.ndarray, mass: np.ndarray, prior: float) -> np.ndarray:

@@ -10,15 +10,14 @@ import numpy as np
 
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence
-from nsr.semantics.induction import Hypothesis, induce, judge
+from nsr.semantics.induction import Hypothesis, Space, induce, judge
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
-from nsr.semantics.primitives import PrimitiveSet
 
 
 def learn_lexicon(
     lexicon: Lexicon,
     evidence: Mapping[Key, KeyEvidence],
-    primitives: PrimitiveSet,
+    space: Space,
     config: Config,
     generator: np.random.Generator,
 ) -> tuple[Lexicon, int]:
@@ -39,11 +38,9 @@ def learn_lexicon(
             entries[key] = Entry(entry.program, signatures, found.agreement, found.support)
             continue
         searched += 1
-        best = induce(
-            found.examples, key.arity, primitives, config.induction, generator, config.learning.max_length
-        )
+        best = induce(found.examples, key.arity, space, config.induction, generator)
         if entry is not None:
-            best = _better(best, judge(entry.program, found.examples, config.induction, config.learning.max_length))
+            best = _better(best, judge(entry.program, found.examples, space, config.induction))
         if best is not None and (entry is not None or best.agreement >= config.learning.accept):
             entries[key] = Entry(best.program, signatures, best.agreement, found.support)
     return replace(lexicon, entries=_prune(entries, evidence, config.learning.prune)), searched

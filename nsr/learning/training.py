@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,10 @@ import torch
 
 from nsr.learning.config import Config
 from nsr.learning.consistency import Nodes, collect, weigh
-from nsr.learning.deduction import Deduction, Modules, deduce
+from nsr.learning.deduction import Candidates, Deduction, Modules, deduce
 from nsr.learning.lexicon import learn_lexicon
 from nsr.learning.proposals import Proposals, propose
-from nsr.semantics.primitives import PrimitiveSet
+from nsr.semantics.induction import Space
 from nsr.semantics.values import Value
 from nsr.syntax.signatures import DependencyGrammar
 
@@ -41,12 +41,14 @@ class Position:
         round: rounds done in it.
         best: best accuracy of the stage so far.
         stale: rounds since it was reached.
+        settled: whether the parser has been refitted to the trees it chose itself.
     """
 
     stage: int = 0
     round: int = 0
     best: float = -1.0
     stale: int = 0
+    settled: bool = False
 
 
 @dataclass
@@ -85,7 +87,7 @@ def train(
     modules: Modules,
     inputs: Sequence[Any],
     outputs: Sequence[Value],
-    primitives: PrimitiveSet,
+    space: Space,
     config: Config,
     seed: int,
     clock: Clock,
@@ -97,7 +99,7 @@ def train(
     Args:
         modules: the machine, fresh or as it was at ``start``.
         inputs, outputs: the examples.
-        primitives: what programs are built from.
+        space: what programs may be made of.
         config: all settings.
         seed: with the position, the source of all randomness.
         clock: collects seconds by phase.
@@ -130,10 +132,14 @@ def train(
         improved = accuracy > position.best
         stale = 0 if improved else position.stale + 1
         done = accuracy >= (1.0 if last else config.learning.threshold)
-        if done or position.round >= config.learning.rounds or (last and stale >= PATIENCE):
+        done |= position.round >= config.learning.rounds or (last and stale >= PATIENCE)
+        if done and (position.settled or position.round == 0):
             position = Position(position.stage + 1)
+        elif done:
+            record["parser_loss"] = _settle(modules, deduction, solved, config, generator, clock)
+            position = replace(position, settled=True)
         else:
-            record |= _learn(modules, inputs, wanted, pool, solved, deduction, primitives, config, generator, clock)
+            record |= _learn(modules, inputs, wanted, pool, solved, deduction, space, config, generator, clock)
             position = Position(position.stage, position.round + 1, max(position.best, accuracy), stale)
         record["seconds"] = time.perf_counter() - began
         on_round(position, record)
@@ -146,7 +152,7 @@ def _learn(
     pool: np.ndarray,
     solved: np.ndarray,
     deduction: Deduction,
-    primitives: PrimitiveSet,
+    space: Space,
     config: Config,
     generator: np.random.Generator,
     clock: Clock,
@@ -166,19 +172,15 @@ def _learn(
             proposals.trees.symbols, proposals.trees.heads, modules.lexicon, proposals.revised
         )
         nodes = Nodes(proposals, execution)
-        weights = weigh(proposals, nodes, modules.lexicon, config.learning.consistency)
+        grammar = DependencyGrammar.of(modules.lexicon)
+        weights = weigh(proposals, nodes, modules.lexicon, grammar, config.learning.consistency)
     with clock("induce"):
         evidence = collect(nodes, weights, modules.executor.values, modules.lexicon)
-        modules.lexicon, searched = learn_lexicon(modules.lexicon, evidence, primitives, config, generator)
-    trees = proposals.trees
-    with clock("parser"):
-        grammar = DependencyGrammar.of(modules.lexicon)
-        modules.parser.license(grammar.observe(trees.symbols, trees.heads, weights, config.learning.prune))
-        noise = torch.Generator().manual_seed(int(generator.integers(2**31)))
-        loss = modules.parser.fit(trees.symbols, trees.heads, trees.lengths, weights, noise)
+        modules.lexicon, searched = learn_lexicon(modules.lexicon, evidence, space, config, generator)
+    loss = _fit_parser(modules, proposals.trees, weights, config, generator, clock)
     with clock("perception"):
-        sentences = [*pool[failed], *pool[kept]]
-        modules.perception.fit([inputs[sentences[row]] for row in trees.sentence], trees.symbols, weights)
+        sentences = np.concatenate([pool[failed], pool[kept]])[proposals.trees.sentence]
+        modules.perception.fit([inputs[index] for index in sentences], proposals.trees.symbols, weights)
     return {
         "searched": len(failed),
         "explained": found.explained,
@@ -186,7 +188,37 @@ def _learn(
         "inductions": searched,
         "programs": len(modules.lexicon.entries),
         "parser_loss": loss,
+        "view": int(modules.parser.scorer.view_index),
     }
+
+
+def _settle(
+    modules: Modules,
+    deduction: Deduction,
+    solved: np.ndarray,
+    config: Config,
+    generator: np.random.Generator,
+    clock: Clock,
+) -> float:
+    """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
+    rows = deduction.row[_draw(np.flatnonzero(solved), config.learning.pool, generator)]
+    return _fit_parser(modules, deduction.trees.take(rows), np.ones(len(rows)), config, generator, clock)
+
+
+def _fit_parser(
+    modules: Modules,
+    trees: Candidates,
+    weights: np.ndarray,
+    config: Config,
+    generator: np.random.Generator,
+    clock: Clock,
+) -> float:
+    """Fit the dependency grammar and the parser to weighted trees; returns the parser's loss."""
+    with clock("parser"):
+        grammar = DependencyGrammar.of(modules.lexicon)
+        modules.parser.license(grammar.observe(trees.symbols, trees.heads, weights, config.learning.prune))
+        noise = torch.Generator().manual_seed(int(generator.integers(2**31)))
+        return modules.parser.fit(trees.symbols, trees.heads, trees.lengths, weights, noise)
 
 
 def _draw(indices: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:

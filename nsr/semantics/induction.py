@@ -7,7 +7,9 @@ worth, and a look-up tells whether a known term is worth just that. A program of
 size 3.
 
 Examples may be wrong. Programs are found on small subsets of the table and judged on all of it, contradictions
-included, by their posterior: a likelihood with a chance of error, and a prior that halves with each node.
+included, by their posterior: a likelihood with a chance of error, and a prior by description length. A node costs the
+choice of a production, a constant also the choice of its token, so of two programs that explain the same examples the
+one without constants is often preferred although it is longer: it says more with less.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nsr.semantics.primitives import PrimitiveSet, Type
+from nsr.semantics.primitives import Primitive, PrimitiveSet, Type
 from nsr.semantics.programs import Argument, Call, Constant, Term, compile_term, quote, size, subterms
 from nsr.semantics.values import MISSING, Value
 
@@ -34,7 +36,7 @@ class InductionConfig:
     subset: int = 6  # examples that a search must explain exactly
     subsets: int = 4  # searches on different subsets before giving up
     error_rate: float = 0.02  # chance that an example is wrong, under the likelihood
-    bits_per_node: float = 2.0  # description length of one node of a program
+    bits_per_node: float = 2.0  # description length of one node of a program; a constant costs its token too
 
 
 @dataclass(frozen=True)
@@ -61,50 +63,66 @@ class Hypothesis:
     score: float
 
 
-def judge(program: Term, examples: Sequence[Example], config: InductionConfig, max_length: int) -> Hypothesis:
+@dataclass(frozen=True)
+class Space:
+    """What programs may be made of.
+
+    Attributes:
+        primitives: the functions.
+        constants: the tokens.
+        max_length: lists longer than this are undefined.
+    """
+
+    primitives: PrimitiveSet
+    constants: tuple[str, ...] = ()
+    max_length: int = 10_000
+
+    def bits(self, term: Term, config: InductionConfig) -> float:
+        """Description length of a term."""
+        tokens = sum(isinstance(inner, Constant) for inner in subterms(term))
+        return config.bits_per_node * size(term) + math.log2(max(len(self.constants), 1)) * tokens
+
+
+def judge(program: Term, examples: Sequence[Example], space: Space, config: InductionConfig) -> Hypothesis:
     """Score a program on all examples."""
-    run = compile_term(program, max_length)
+    run = compile_term(program, space.max_length)
     total = sum(example.weight for example in examples)
     hits = sum(example.weight for example in examples if run(example.arguments) == example.value)
     log_likelihood = hits * math.log2(1 - config.error_rate) + (total - hits) * math.log2(config.error_rate)
-    return Hypothesis(
-        program, hits / total if total else 0.0, log_likelihood - config.bits_per_node * size(program)
-    )
+    return Hypothesis(program, hits / total if total else 0.0, log_likelihood - space.bits(program, config))
 
 
 def induce(
     examples: Sequence[Example],
     arity: int,
-    primitives: PrimitiveSet,
+    space: Space,
     config: InductionConfig,
     generator: np.random.Generator,
-    max_length: int = 10_000,
 ) -> Hypothesis | None:
     """Find the most probable program for these examples.
 
     Args:
         examples: what is known of one key; several values for the same arguments are allowed.
         arity: number of arguments; 0 gives the constant with most weight.
-        primitives: what programs are built from.
+        space: what programs may be made of.
         config: how to search.
         generator: draws the subsets of examples after the first.
-        max_length: bound on list lengths.
 
     Returns:
         the best program found, or None if no subset of the examples has one.
     """
     table = majority(examples)
     if arity == 0:
-        return judge(quote(table[0].value), examples, config, max_length)
+        return judge(quote(table[0].value), examples, space, config)
     best: Hypothesis | None = None
     for subset in _subsets(table, config, generator):
-        program = _search(subset, arity, primitives, config, max_length)
+        program = _search(subset, arity, space, config)
         if program is None:
             continue
-        found = judge(program, examples, config, max_length)
+        found = judge(program, examples, space, config)
         if best is None or found.score > best.score:
             best = found
-        if found.agreement == 1.0 or judge(program, table, config, max_length).agreement == 1.0:
+        if found.agreement == 1.0 or judge(program, table, space, config).agreement == 1.0:
             break
     return best
 
@@ -134,38 +152,36 @@ def _subsets(table: list[Example], config: InductionConfig, generator: np.random
 Vector = tuple[Value, ...]  # the values of a term on the examples of a search
 
 
-def _search(
-    examples: list[Example], arity: int, primitives: PrimitiveSet, config: InductionConfig, max_length: int
-) -> Term | None:
-    """The smallest term found whose values on these examples are the wanted ones."""
+def _search(examples: list[Example], arity: int, space: Space, config: InductionConfig) -> Term | None:
+    """The term with the shortest description found whose values on these examples are the wanted ones."""
     wanted: Vector = tuple(example.value for example in examples)
-    bank = _Bank(examples, arity, primitives, max(map(_length, wanted)), max_length)
-    goal = (primitives.value_type, wanted)
+    bank = _Bank(examples, arity, space, config, max(map(_length, wanted)))
+    best: Term | None = None
     for term_size in range(1, config.max_program_size + 1):
+        if best is not None and term_size * config.bits_per_node >= space.bits(best, config):
+            break  # no term of this size can be shorter
         for term, vector in bank.grow(term_size):
             bank.add(term, vector, term_size)
             if len(bank) >= config.max_bank:
-                break
-        if goal in bank.terms:
-            return bank.terms[goal]
-        if (joined := bank.join(wanted)) is not None:
-            return joined
-        if len(bank) >= config.max_bank:
-            return None
-    return None
+                return best
+        found = [bank.terms.get((space.primitives.value_type, wanted)), *bank.join(wanted), best]
+        best = min(
+            (term for term in found if term is not None), key=lambda term: space.bits(term, config), default=None
+        )
+    return best
 
 
 class _Bank:
     """Terms by type and values, and by type and size."""
 
     def __init__(
-        self, examples: list[Example], arity: int, primitives: PrimitiveSet, longest: int, max_length: int
+        self, examples: list[Example], arity: int, space: Space, config: InductionConfig, longest: int
     ) -> None:
         self.examples = examples
         self.arity = arity
-        self.primitives = primitives
+        self.space = space
+        self.config = config
         self.longest = longest  # lists longer than every wanted value lead nowhere: only cdr makes them shorter
-        self.max_length = max_length
         self.terms: dict[tuple[Type, Vector], Term] = {}
         self.by_size: dict[tuple[Type, int], list[tuple[Term, Vector]]] = defaultdict(list)
 
@@ -173,8 +189,10 @@ class _Bank:
         return len(self.terms)
 
     def add(self, term: Term, vector: Vector, term_size: int) -> None:
-        kind = self._type(term)
-        if (kind, vector) not in self.terms:
+        """Keep a term unless one with the same values has a description as short."""
+        kind, bits = self._type(term), self.space.bits(term, self.config)
+        known = self.terms.get((kind, vector))
+        if known is None or bits < self.space.bits(known, self.config):
             self.terms[kind, vector] = term
             self.by_size[kind, term_size].append((term, vector))
 
@@ -184,7 +202,7 @@ class _Bank:
         if term_size == 1:
             for index in range(self.arity):
                 yield Argument(index), tuple(example.arguments[index] for example in self.examples)
-        for primitive in self.primitives.primitives:
+        for primitive in self.space.primitives.primitives:
             for sizes in _compositions(term_size - 1, len(primitive.arguments)):
                 pools = [self.by_size[kind, part] for kind, part in zip(primitive.arguments, sizes, strict=True)]
                 for parts in itertools.product(*pools):
@@ -198,47 +216,41 @@ class _Bank:
             for token in self._constants():
                 yield Constant(token), (token,) * count
 
-    def join(self, wanted: Vector) -> Term | None:
-        """A call of a primitive on two terms of the bank that gives the wanted values; the smallest there is."""
-        best: Term | None = None
-        for primitive in self.primitives.primitives:
+    def join(self, wanted: Vector) -> Iterator[Term]:
+        """The calls of a primitive on two terms of the bank that give the wanted values."""
+        for primitive in self.space.primitives.primitives:
             if primitive.invert is None or len(primitive.arguments) != 2:
                 continue
             for (kind, vector), term in self.terms.items():
-                if kind is not primitive.arguments[0]:
-                    continue
-                rest = []
-                for value, result in zip(vector, wanted, strict=True):
-                    solution = next(iter(primitive.invert(result, (value, None))), None)
-                    if solution is None or solution[0] != value:
-                        break
-                    rest.append(solution[1])
-                else:
-                    other = self.terms.get((primitive.arguments[1], tuple(rest)))
+                if kind is primitive.arguments[0] and (rest := _residual(primitive, vector, wanted)) is not None:
+                    other = self.terms.get((primitive.arguments[1], rest))
                     if other is not None:
-                        joined = Call(primitive, (term, other))
-                        if best is None or _rank(joined) < _rank(best):
-                            best = joined
-        return best
+                        yield Call(primitive, (term, other))
 
     def _constants(self) -> list[str]:
         """Tokens that every wanted value has: a constant of the program shows in all of its results."""
         wanted = [set(example.value) for example in self.examples if isinstance(example.value, tuple)]
-        return sorted(set.intersection(*wanted)) if wanted else []
+        return sorted(set(self.space.constants).intersection(*wanted)) if wanted else []
 
     def _type(self, term: Term) -> Type:
         match term:
             case Argument():
-                return self.primitives.value_type
+                return self.space.primitives.value_type
             case Constant():
                 return Type.TOKEN
             case Call(primitive):
                 return primitive.result
 
 
-def _rank(term: Term) -> tuple[int, int]:
-    """Smaller terms first, and of those the ones with fewer constants."""
-    return size(term), sum(isinstance(inner, Constant) for inner in subterms(term))
+def _residual(primitive: Primitive, first: Vector, wanted: Vector) -> Vector | None:
+    """What the second argument must be worth on each example, given the first one and the result."""
+    rest = []
+    for value, result in zip(first, wanted, strict=True):
+        solution = next(iter(primitive.invert(result, (value, None))), None)
+        if solution is None or solution[0] != value:
+            return None
+        rest.append(solution[1])
+    return tuple(rest)
 
 
 def _compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:

@@ -72,10 +72,8 @@ def language(grammar: Lark, interpretation: Any) -> list[tuple[Tokens, Any]]:
     Raises:
         ValueError: the language is infinite: a rule contains itself, or a terminal is a pattern.
     """
-    placeholders = grammar.options.maybe_placeholders
-    interpret = ParseTreeBuilder(grammar.rules, Tree, maybe_placeholders=placeholders).create_callback(
-        interpretation
-    )
+    builder = ParseTreeBuilder(grammar.rules, Tree, maybe_placeholders=grammar.options.maybe_placeholders)
+    interpret = builder.create_callback(interpretation)
     patterns = {terminal.name: terminal.pattern for terminal in grammar.terminals}
     phrases: dict[Symbol, list[tuple[Tokens, Any]] | None] = {}  # None while the symbol is being expanded
 
@@ -96,9 +94,14 @@ def language(grammar: Lark, interpretation: Any) -> list[tuple[Tokens, Any]]:
     def derive(symbol: Symbol) -> Iterator[tuple[Tokens, Any]]:
         for rule in grammar.rules:
             if rule.origin == symbol:
+                evaluate = interpret[rule]
                 for parts in product(*map(expand, rule.expansion)):
                     words = tuple(chain.from_iterable(part for part, _ in parts))
-                    yield words, interpret[rule]([value for _, value in parts])
+                    yield words, evaluate([unshared(value) for _, value in parts])
+
+    def unshared(value: Any) -> Any:
+        # lark extends the children of an inlined rule in place, but here they serve many sentences
+        return Tree(value.data, list(value.children)) if isinstance(value, Tree) else value
 
     (start,) = grammar.options.start
     return expand(NonTerminal(start))

@@ -1,9 +1,10 @@
 """The parser: a small network that scores transitions, and one search that parses greedily, by beam or by sampling.
 
 The features are those of Chen and Manning (2014): tokens on the stack, in the buffer, and the dependents taken by the
-two topmost tokens of the stack. A symbol enters as the embedding of its signatures (which are learned with the
-lexicon), plus an embedding of its identity that starts at zero and is dropped out: a symbol never seen in context
-parses like the others of its class.
+two topmost tokens of the stack. A symbol enters as the embedding of its signatures, which are learned with the
+lexicon, so a symbol never seen in context parses like the others of its class. Where signatures do not determine the
+transitions, an embedding of the symbol's identity is added, which starts at zero and is dropped out. Likewise features
+farther from the choice are used only where the near ones do not determine it: see :data:`VIEWS`.
 
 Sampling is stochastic beam search (Kool, van Hoof and Welling 2019): a beam search on log-probabilities perturbed by
 Gumbel noise draws k distinct trees without replacement. With k at least the number of trees, each is found once.
@@ -13,7 +14,7 @@ Shape letters: B sentences, K trees a sentence, R = B * K rows, N tokens, F feat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
+from torch.optim.adamw import adamw
 
 from nsr.arrays import unique_rows
 from nsr.semantics.execution import ABSENT
@@ -28,8 +30,29 @@ from nsr.semantics.lexicon import Signature
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.syntax.transitions import NONE, Configurations, Order, oracle
 
-FEATURES = 14  # 3 of the stack, 3 of the buffer, 2 + 2 dependents of each of the two topmost tokens
+# Features: the stack from the top (0-2), the buffer (3-5), and of each of the two topmost tokens (6-9, 10-13) the last
+# and the last but one dependent on the left, then on the right.
+FEATURES = 14
+TOP, BELOW, NEXT = 0, 1, 3
+NEAR = (TOP, BELOW, NEXT, 6, 8, 10, 12)
 ACTIONS = 3
+
+
+@dataclass(frozen=True)
+class View:
+    """What the network sees of a configuration: which features, and whether a symbol is more than its class."""
+
+    slots: tuple[int, ...]
+    identity: bool
+
+
+# From the least to the most that can be seen; a fit uses the first that determines transitions as well as the last.
+VIEWS = (
+    View(NEAR, identity=False),
+    View(tuple(range(FEATURES)), identity=False),
+    View(NEAR, identity=True),
+    View(tuple(range(FEATURES)), identity=True),
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +63,8 @@ class ParserConfig:
     hidden: int = 64  # units of the hidden layer
     max_side: int = 4  # dependents on one side that a signature embedding tells apart
     identity_dropout: float = 0.2  # chance that a symbol's identity is hidden in a feature
+    embed: str = "signature"  # what a symbol is embedded by: signature (identity where needed), or always identity
+    view_gain: float = 0.01  # share of transitions that seeing more must determine better, to be worth it
     oracle: str = "late"  # when left-arcs are taken: late or early
     grammar_mask: bool = True  # let the learned dependency grammar rule out transitions
     learning_rate: float = 0.02  # of Adam
@@ -60,31 +85,47 @@ def one_thread() -> Iterator[None]:
 
 
 class TransitionScorer(nn.Module):
-    """Scores the three transitions for feature rows of symbol ids.
+    """Scores the three transitions for rows of features.
 
     The first layer is linear in each feature, so it is looked up, not multiplied: one table a feature.
+
+    Args:
+        symbols: size of the symbol vocabulary.
+        config: see :class:`ParserConfig`.
+        generator: draws the initial weights.
     """
 
     def __init__(self, symbols: int, config: ParserConfig, generator: torch.Generator) -> None:
         super().__init__()
-        sides = config.max_side + 1
-        self.sides = sides
+        self.sides = config.max_side + 1
         self.order = Order(config.oracle)
         self.absent = symbols
         self.identity_dropout = config.identity_dropout
-        self.signature = nn.Parameter(torch.empty(sides * sides + 2, config.embedding))  # + unknown, + no token
+        signatures = self.sides**2 + 2  # + unknown, + no token
+        self.signature = nn.Parameter(torch.empty(signatures, config.embedding))
         self.identity = nn.Parameter(torch.zeros(symbols + 1, config.embedding))  # + no token
         self.slots = nn.Parameter(torch.empty(FEATURES, config.embedding, config.hidden))
         self.bias = nn.Parameter(torch.zeros(config.hidden))
         self.output = nn.Parameter(torch.zeros(config.hidden, ACTIONS))  # at first, all trees are equally likely
         nn.init.normal_(self.signature, generator=generator)
         nn.init.normal_(self.slots, std=(FEATURES * config.embedding) ** -0.5, generator=generator)
-        self.register_buffer("membership", torch.zeros(symbols + 1, len(self.signature)))
+        self.register_buffer("membership", torch.zeros(symbols + 1, signatures))
+        self.register_buffer("view_index", torch.tensor(0))
         self.classify([frozenset()] * symbols)
 
-    def classify(self, signatures: list[frozenset[Signature]]) -> None:
+    @property
+    def view(self) -> View:
+        """What the network sees."""
+        return VIEWS[int(self.view_index)]
+
+    def used_parameters(self) -> list[nn.Parameter]:
+        """The parameters that the view has a use for."""
+        used = [self.signature, self.slots, self.bias, self.output]
+        return [*used, self.identity] if self.view.identity else used
+
+    def classify(self, signatures: Sequence[frozenset[Signature]]) -> None:
         """Tell the network the signatures of each symbol."""
-        unknown, absent = len(self.signature) - 2, len(self.signature) - 1
+        unknown, absent = self.membership.shape[1] - 2, self.membership.shape[1] - 1
         self.membership.zero_()
         for symbol, known in enumerate(signatures):
             for left, right in known:
@@ -94,37 +135,50 @@ class TransitionScorer(nn.Module):
                 self.membership[symbol, unknown] = 1
         self.membership[-1, absent] = 1
 
+    def reduce(self, features: np.ndarray, view: View | None = None) -> np.ndarray:
+        """What a view (by default the network's own) keeps of features: (R, F) to (R, slots of the view).
+
+        Where identity does not count, each symbol is replaced by the first one of its class.
+        """
+        view = view or self.view
+        if not view.identity:
+            _, first, class_of = np.unique(self.membership.numpy(), axis=0, return_index=True, return_inverse=True)
+            features = first[class_of.reshape(-1)][features]
+        return features[:, view.slots]
+
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Log-probabilities of the transitions.
 
         Args:
-            features: symbol ids, the number of symbols where there is no token, shape (R, F).
+            features: as :meth:`reduce` returns them, the number of symbols where there is no token.
             generator: draws the identity dropout; None for none.
 
         Returns:
             shape (R, 3).
         """
-        by_class = torch.einsum("ve,feh->fvh", self.membership @ self.signature, self.slots).flatten(0, 1)
-        by_identity = torch.einsum("ve,feh->fvh", self.identity, self.slots).flatten(0, 1)
-        rows = features + torch.arange(FEATURES) * len(self.identity)
-        if generator is None:
-            hidden = embedding_bag(rows, by_class + by_identity, mode="sum")
-        else:
-            kept = (torch.rand(rows.shape, generator=generator) >= self.identity_dropout).float()
-            hidden = embedding_bag(rows, by_class, mode="sum")
-            hidden = hidden + embedding_bag(rows, by_identity, mode="sum", per_sample_weights=kept)
+        slots = self.slots[list(self.view.slots)]
+        rows = features + torch.arange(len(slots)) * len(self.identity)
+        table = torch.einsum("ve,feh->fvh", self.membership @ self.signature, slots).flatten(0, 1)
+        hidden = embedding_bag(rows, table, mode="sum")
+        if self.view.identity:
+            table = torch.einsum("ve,feh->fvh", self.identity, slots).flatten(0, 1)
+            kept = torch.ones(rows.shape)
+            if generator is not None:
+                kept = (torch.rand(rows.shape, generator=generator) >= self.identity_dropout).float()
+            hidden = hidden + embedding_bag(rows, table, mode="sum", per_sample_weights=kept)
         scores = torch.relu(hidden + self.bias) @ self.output
         return torch.log_softmax(scores.masked_fill(~self._valid(features), -torch.inf), dim=1)
 
     def _valid(self, features: Tensor) -> Tensor:
         """Which transitions the system allows, as ``Configurations.valid`` but read off the features; shape (R, 3)."""
-        present = features != self.absent
-        shift, left_arc, right_arc = present[:, 3], present[:, 1], present[:, 1].clone()
+        slots = self.view.slots
+        shift = features[:, slots.index(NEXT)] != self.absent
+        pair = features[:, slots.index(BELOW)] != self.absent
         if self.order is Order.LATE:
-            right_arc &= ~present[:, 10]  # the token below the top has taken a left dependent
-        else:
-            left_arc = left_arc & ~present[:, 8]  # the top has taken a right dependent
-        return torch.stack([shift, left_arc, right_arc], dim=1)
+            right = pair & (features[:, slots.index(10)] == self.absent)  # no left dependent yet
+            return torch.stack([shift, pair, right], dim=1)
+        left = pair & (features[:, slots.index(8)] == self.absent)  # no right dependent yet
+        return torch.stack([shift, left, pair], dim=1)
 
 
 @dataclass(frozen=True)
@@ -183,13 +237,12 @@ class Parser:
         heads = np.full((len(lengths), width, symbols.shape[1]), ABSENT, np.int64)
         log_probs = np.full((len(lengths), width), -np.inf)
         grammar = self.grammar if masked and self.config.grammar_mask else None
-        beam = _Beam(symbols[order], lengths[order], self.order, width, generator)
-        scorer = _Scores(self.scorer)
+        beam = _Beam(symbols[order], lengths[order], self.symbols, self.order, width, generator)
         for step in range(2 * int(lengths.max(initial=1)) - 1):
             active = int((2 * lengths - 1 > step).sum())
             if active < beam.sentences:
                 self._finish(beam, order, active, heads, log_probs)
-            beam.advance(scorer, grammar)
+            beam.advance(self._score, grammar)
         self._finish(beam, order, 0, heads, log_probs)
         return Parses(heads, log_probs)
 
@@ -207,9 +260,7 @@ class Parser:
     def log_prob(self, symbols: np.ndarray, heads: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Log p(tree | symbols) of given projective trees, without the grammar's mask; shape (C,)."""
         features, actions, tree = self._derivations(symbols, heads, lengths)
-        first, inverse = unique_rows(features)
-        with torch.no_grad():
-            scores = self.scorer(torch.from_numpy(features[first])).numpy()[inverse]
+        scores = self._score(features)
         return np.bincount(tree, scores[np.arange(len(actions)), actions], len(heads))
 
     @one_thread()
@@ -223,6 +274,8 @@ class Parser:
     ) -> float:
         """Fit the network to weighted trees, on the distinct (features, transition) pairs of their derivations.
 
+        It sees the least of :data:`VIEWS` that determines the transitions (nearly) as well as all that can be seen.
+
         Args:
             symbols, heads: projective trees, shape (C, N).
             lengths: shape (C,).
@@ -233,23 +286,44 @@ class Parser:
             the mean loss (nats a transition) at the end.
         """
         features, actions, tree = self._derivations(symbols, heads, lengths)
+        if not len(features):
+            return 0.0
         first, inverse = unique_rows(np.concatenate([features, actions[:, None]], axis=1))
-        mass = torch.from_numpy(np.bincount(inverse, weights[tree], len(first))).float()
+        features, actions, mass = features[first], actions[first], np.bincount(inverse, weights[tree], len(first))
+        self.scorer.view_index.fill_(self._choose_view(features, actions, mass))
+        features = self.scorer.reduce(features)
+        first, inverse = unique_rows(np.concatenate([features, actions[:, None]], axis=1))
         rows, wanted = torch.from_numpy(features[first]), torch.from_numpy(actions[first])
-        mass = mass / mass.sum()
-        optimizer = torch.optim.AdamW(
-            self.scorer.parameters(), self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
-        loss = torch.tensor(0.0)
+        mass = torch.from_numpy(np.bincount(inverse, mass / mass.sum(), len(first))).float()
+        step = _adamw(self.scorer.used_parameters(), self.config)
+        loss = 0.0
         for _ in range(self.config.parser_steps):
             scores = self.scorer(rows, generator).gather(1, wanted[:, None])[:, 0]
-            loss = -(mass * scores).sum()
-            if loss.item() < self.config.parser_loss:
+            mean = -(mass * scores).sum()
+            loss = mean.item()
+            if loss < self.config.parser_loss:
                 break
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        return loss.item()
+            step(mean)
+        return loss
+
+    def _choose_view(self, features: np.ndarray, actions: np.ndarray, mass: np.ndarray) -> int:
+        """The first view under which the usual transition is (nearly) as often right as under the last one."""
+        views = range(len(VIEWS)) if self.config.embed == "signature" else (len(VIEWS) - 1,)
+        determined = []
+        for index in views:
+            seen = self.scorer.reduce(features, VIEWS[index])
+            _, inverse = unique_rows(seen)
+            table = np.bincount(inverse * ACTIONS + actions, mass, ACTIONS * (int(inverse.max()) + 1))
+            determined.append(table.reshape(-1, ACTIONS).max(axis=1).sum() / mass.sum())
+        least = determined[-1] - self.config.view_gain
+        return next(index for index, share in zip(views, determined, strict=True) if share >= least)
+
+    def _score(self, features: np.ndarray) -> np.ndarray:
+        """Log-probabilities of the transitions for feature rows (R, F), computed once for each distinct row; (R, 3)."""
+        seen = self.scorer.reduce(features)
+        first, inverse = unique_rows(seen)
+        with torch.no_grad():
+            return self.scorer(torch.from_numpy(seen[first])).numpy()[inverse]
 
     def _derivations(
         self, symbols: np.ndarray, heads: np.ndarray, lengths: np.ndarray
@@ -271,17 +345,34 @@ class Parser:
         return np.concatenate(features), np.concatenate(actions), np.concatenate(trees)
 
 
-class _Scores:
-    """Transition scores of feature rows, computed once for each distinct row of a parse."""
+def _adamw(parameters: list[nn.Parameter], config: ParserConfig) -> Callable[[Tensor], None]:
+    """A function that takes one AdamW step down the gradient of a loss.
 
-    def __init__(self, scorer: TransitionScorer) -> None:
-        self.scorer = scorer
-        self.symbols = len(scorer.identity) - 1
+    The functional form, since making a ``torch.optim.Optimizer`` imports the compiler, which takes over a second.
+    """
+    means, squares = ([torch.zeros_like(each) for each in parameters] for _ in range(2))
+    steps = [torch.zeros(()) for _ in parameters]
 
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        first, inverse = unique_rows(features)
+    def step(loss: Tensor) -> None:
+        gradients = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
-            return self.scorer(torch.from_numpy(features[first])).numpy()[inverse]
+            adamw(
+                parameters,
+                list(gradients),
+                means,
+                squares,
+                [],
+                steps,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=config.learning_rate,
+                weight_decay=config.weight_decay,
+                eps=1e-8,
+                maximize=False,
+            )
+
+    return step
 
 
 class _Beam:
@@ -296,11 +387,13 @@ class _Beam:
         self,
         symbols: np.ndarray,
         lengths: np.ndarray,
+        absent: int,
         order: Order,
         width: int,
         generator: np.random.Generator | None,
     ) -> None:
         self.width = width
+        self.absent = absent
         self.sentences = len(lengths)
         self.generator = generator
         self.symbols = np.repeat(symbols, width, axis=0)
@@ -317,7 +410,7 @@ class _Beam:
         self.configurations = self.configurations.select(rows)
         self.log_probs, self.perturbed = self.log_probs[:sentences], self.perturbed[:sentences]
 
-    def advance(self, scorer: _Scores, grammar: DependencyGrammar | None) -> None:
+    def advance(self, score: Callable[[np.ndarray], np.ndarray], grammar: DependencyGrammar | None) -> None:
         """Take the best transition of each configuration, or the best few of each sentence."""
         allowed = self.configurations.valid()
         if grammar is not None:
@@ -326,8 +419,8 @@ class _Beam:
         scores = np.where(allowed, 0.0, -np.inf)
         choice = np.flatnonzero(allowed.sum(axis=1) > 1)  # the network decides only what is open
         if len(choice):
-            features = _features(self.symbols[choice], self.configurations.select(choice), scorer.symbols)
-            found = np.where(allowed[choice], scorer(features), -np.inf)
+            features = _features(self.symbols[choice], self.configurations.select(choice), self.absent)
+            found = np.where(allowed[choice], score(features), -np.inf)
             scores[choice] = found - np.logaddexp.reduce(found, axis=1, keepdims=True)
         log_probs = (self.log_probs.reshape(-1, 1) + scores).reshape(self.sentences, -1)  # (B, 3 K)
         perturbed = log_probs if self.generator is None else self._perturb(log_probs)

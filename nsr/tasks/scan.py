@@ -4,9 +4,9 @@ Lake and Baroni (2018), Generalization without Systematicity, https://arxiv.org/
 
 The whole task follows from ``grammars/scan.lark`` and one interpretation of its productions, so nothing need
 be downloaded. The splits, of the same paper and of Loula, Baroni and Lake (2018,
-https://arxiv.org/abs/1807.07545), are rules over the 20,910 commands, all but ``simple``, which is random. With
-a data folder the authors' files are read instead (https://github.com/brendenlake/SCAN), and every line is
-checked against the grammar.
+https://arxiv.org/abs/1807.07545), are rules over the 20,910 commands, all but ``simple``, which is random.
+With a data folder the authors' files are read instead (https://github.com/brendenlake/SCAN), and every line
+is checked against the grammar.
 
 The last part, gold heads and gold programs, is for scoring and for the ``given`` ablations: no learner sees
 it unless an option says so.
@@ -24,6 +24,7 @@ import numpy as np
 from lark import Transformer, v_args
 
 from nsr.errors import ConfigError, DataError, InputError
+from nsr.gss import ROOT
 from nsr.syntax.grammar import check, language, load_grammar
 from nsr.tasks.task import Dataset, Examples, Task, Tokens
 
@@ -309,7 +310,7 @@ def _reason(line: str) -> str:
 
 # Gold knowledge, in projective word order: for scoring and for the ``given`` ablations.
 
-ROOT = -1
+Heads = tuple[int, ...]
 
 # The program of each (word, number of dependents), in the notation of ``grammars/program.lark``.
 GOLD_PROGRAMS: dict[tuple[str, int], str] = {
@@ -329,8 +330,8 @@ GOLD_PROGRAMS: dict[tuple[str, int], str] = {
 }
 
 
-def gold_heads(tokens: Tokens) -> tuple[int, ...]:
-    """The head of each word of a command in projective order, ROOT for the root.
+def gold_heads(tokens: Tokens) -> Heads:
+    """The head of each word of a command in projective order, -1 (ROOT) for the root.
 
     Each word heads the phrase before it ("jump" <- "left" <- "around" <- "twice"); a conjunction also heads
     the phrase behind it.
@@ -342,9 +343,6 @@ def gold_heads(tokens: Tokens) -> tuple[int, ...]:
     if tokens != to_projective(tokens):
         raise ValueError(f"'{' '.join(tokens)}' is not in projective order")
     return _Heads().transform(check(load_grammar("scan"), to_raw(tokens)))
-
-
-Heads = tuple[int, ...]
 
 
 @v_args(inline=True)

@@ -1,0 +1,20 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("nsr", deadline=None, derandomize=True, database=None)
+settings.load_profile("nsr")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The authors' data: the folder that NSR_DATA names, or shared/data beside the repository."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = Path(os.environ.get("NSR_DATA") or default)
+    if not path.is_dir():
+        pytest.skip(f"needs the authors' data: {path} does not exist; NSR_DATA may name another folder")
+    return path
