@@ -36,9 +36,7 @@ def copy_and_reverse() -> Examples:
     return Examples(tuple(inputs), tuple(map(tuple, outputs)))
 
 
-def trained(
-    examples: Examples, seed: int, epochs: int, config: Seq2SeqConfig = SMALL
-) -> tuple[Seq2Seq, list[float]]:
+def trained(examples: Examples, seed: int, epochs: int, config: Seq2SeqConfig = SMALL) -> tuple[Seq2Seq, list[float]]:
     generator = torch.Generator().manual_seed(seed)
     model = Seq2Seq.for_examples(examples, config, generator)
     optimizer = make_optimizer(model)
@@ -205,8 +203,6 @@ def test_batches_hold_every_row_once_and_similar_lengths():
     rows = [[1] * length for length in lengths]
     batches = list(length_batches(rows, rows, 50, torch.Generator().manual_seed(0)))
     assert sorted(row for batch in batches for row in batch) == list(range(700))
-    assert all(
-        max(lengths[row] for row in batch) - min(lengths[row] for row in batch) <= 1 for batch in batches
-    )
+    assert all(max(lengths[row] for row in batch) - min(lengths[row] for row in batch) <= 1 for batch in batches)
     again = list(length_batches(rows, rows, 50, torch.Generator().manual_seed(1)))
     assert batches != again

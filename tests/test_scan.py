@@ -85,9 +85,7 @@ def test_counts(split):
     assert (len(data.train), len(data.test)) == (SPLITS[split].train, SPLITS[split].test)
     assert not set(data.train.inputs) & set(data.test.inputs)
     assert len(set(data.test.inputs)) == len(data.test)
-    assert all(
-        commands()[command] == actions for part in (data.train, data.test) for command, actions in part
-    )
+    assert all(commands()[command] == actions for part in (data.train, data.test) for command, actions in part)
 
 
 def test_length_trains_up_to_22_actions_and_tests_24_to_48():
@@ -362,9 +360,7 @@ def run(program: str, arguments: list[tuple[str, ...]]) -> tuple[str, ...] | str
 def execute(tokens, heads, node) -> tuple[str, ...]:
     """The value of a node: the gold program of its word and arity on its dependents, left to right."""
     dependents = [child for child, head in enumerate(heads) if head == node]
-    return run(
-        GOLD_PROGRAMS[tokens[node], len(dependents)], [execute(tokens, heads, child) for child in dependents]
-    )
+    return run(GOLD_PROGRAMS[tokens[node], len(dependents)], [execute(tokens, heads, child) for child in dependents])
 
 
 def is_projective(heads) -> bool:

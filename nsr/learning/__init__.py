@@ -1,0 +1,1 @@
+"""Learning: deduction, abduction and the loop that joins them; uses all other rooms and is used by none of them."""

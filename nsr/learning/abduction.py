@@ -161,7 +161,10 @@ def _expand(
     defined = MISSING not in arguments
     if goal.revisions < config.revisions and defined:
         evidence = Evidence(node, key, arguments, wanted)
-        yield gain + surprise(key, lexicon), Explanation(replace(tree, symbols=goal.symbols), (evidence,), 0.0)
+        yield (
+            gain + surprise(key, lexicon),
+            Explanation(replace(tree, symbols=goal.symbols), (evidence,), 0.0),
+        )
     choices = [(key.symbol, gain, goal.revisions)]
     if goal.revisions < config.revisions and alternatives:
         choices += [(each.symbol, gain + each.gain, goal.revisions + 1) for each in alternatives[node]]

@@ -56,7 +56,12 @@ class Config:
 
     def __post_init__(self) -> None:
         _require(self.search.search in SEARCHES, "search", self.search.search, " or ".join(SEARCHES))
-        _require(self.learning.curriculum in ("length", "none"), "curriculum", self.learning.curriculum, "length or none")
+        _require(
+            self.learning.curriculum in ("length", "none"),
+            "curriculum",
+            self.learning.curriculum,
+            "length or none",
+        )
         _require(self.parser.oracle in ("late", "early"), "oracle", self.parser.oracle, "late or early")
         _require(0 < self.learning.fraction <= 1, "fraction", self.learning.fraction, "above 0 and at most 1")
         for section in fields(self):

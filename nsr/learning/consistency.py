@@ -85,9 +85,7 @@ class Nodes:
         return len(self.candidate)
 
 
-def weigh(
-    proposals: Proposals, nodes: Nodes, lexicon: Lexicon, grammar: DependencyGrammar, passes: int
-) -> np.ndarray:
+def weigh(proposals: Proposals, nodes: Nodes, lexicon: Lexicon, grammar: DependencyGrammar, passes: int) -> np.ndarray:
     """The weight of each candidate, summing to 1 for each example that has any; shape (C,).
 
     Args:
@@ -135,7 +133,14 @@ def collect(
     """
     mass = weights[nodes.candidate]
     table = np.concatenate(
-        [nodes.symbol[:, None], nodes.arity[:, None], nodes.left[:, None], nodes.value[:, None], nodes.arguments], axis=1
+        [
+            nodes.symbol[:, None],
+            nodes.arity[:, None],
+            nodes.left[:, None],
+            nodes.value[:, None],
+            nodes.arguments,
+        ],
+        axis=1,
     )
     first, inverse = unique_rows(table)
     totals = np.bincount(inverse, mass, len(first))

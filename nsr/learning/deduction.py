@@ -66,13 +66,15 @@ class Candidates:
         def joined(name: str, fill: int = 0) -> np.ndarray:
             parts = [getattr(self, name), getattr(other, name)]
             if parts[0].ndim == 2:
-                parts = [
-                    np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=fill) for part in parts
-                ]
+                parts = [np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=fill) for part in parts]
             return np.concatenate(parts)
 
         return Candidates(
-            joined("sentence"), joined("symbols"), joined("heads", ABSENT), joined("lengths"), joined("log_probs")
+            joined("sentence"),
+            joined("symbols"),
+            joined("heads", ABSENT),
+            joined("lengths"),
+            joined("log_probs"),
         )
 
 

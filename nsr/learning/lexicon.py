@@ -64,6 +64,5 @@ def _prune(entries: dict[Key, Entry], evidence: Mapping[Key, KeyEvidence], share
     return {
         key: entry
         for key, entry in entries.items()
-        if total[key.symbol] == 0
-        or (evidence[key].support if key in evidence else 0.0) >= share * total[key.symbol]
+        if total[key.symbol] == 0 or (evidence[key].support if key in evidence else 0.0) >= share * total[key.symbol]
     }

@@ -59,6 +59,7 @@ class Clock:
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
+        """Add the seconds that a block takes to a phase."""
         start = time.perf_counter()
         try:
             yield
@@ -92,7 +93,8 @@ def train(
     seed: int,
     clock: Clock,
     on_round: OnRound,
-    start: Position = Position(),
+    learned_from: set[int],
+    start: Position,
 ) -> None:
     """Learn from distinct examples; changes the modules in place.
 
@@ -104,6 +106,7 @@ def train(
         seed: with the position, the source of all randomness.
         clock: collects seconds by phase.
         on_round: called after each round with the next position and the round's record.
+        learned_from: collects the examples that were not just checked but learned from.
         start: the round to begin with.
     """
     lengths = np.array([len(each) for each in inputs])
@@ -139,7 +142,19 @@ def train(
             record["parser_loss"] = _settle(modules, deduction, solved, config, generator, clock)
             position = replace(position, settled=True)
         else:
-            record |= _learn(modules, inputs, wanted, pool, solved, deduction, space, config, generator, clock)
+            record |= _learn(
+                modules,
+                inputs,
+                wanted,
+                pool,
+                solved,
+                deduction,
+                space,
+                config,
+                generator,
+                clock,
+                learned_from,
+            )
             position = Position(position.stage, position.round + 1, max(position.best, accuracy), stale)
         record["seconds"] = time.perf_counter() - began
         on_round(position, record)
@@ -156,10 +171,12 @@ def _learn(
     config: Config,
     generator: np.random.Generator,
     clock: Clock,
+    learned_from: set[int],
 ) -> dict[str, Any]:
     """One round of abduction and learning on a batch; returns what to record of it."""
     failed = _draw(np.flatnonzero(~solved), config.learning.batch // 2, generator)
     kept = _draw(np.flatnonzero(solved), config.learning.batch - len(failed), generator)
+    learned_from.update(pool[failed].tolist(), pool[kept].tolist())
     with clock("abduce"):
         batch = [inputs[index] for index in pool[failed]]
         found = propose(modules, batch, wanted[pool[failed]], config.search, generator)

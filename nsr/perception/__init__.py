@@ -1,0 +1,1 @@
+"""Perception: from grounded inputs to symbols."""

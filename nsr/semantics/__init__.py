@@ -1,0 +1,1 @@
+"""Semantics: from trees to values, by programs."""

@@ -166,7 +166,9 @@ def _search(examples: list[Example], arity: int, space: Space, config: Induction
                 return best
         found = [bank.terms.get((space.primitives.value_type, wanted)), *bank.join(wanted), best]
         best = min(
-            (term for term in found if term is not None), key=lambda term: space.bits(term, config), default=None
+            (term for term in found if term is not None),
+            key=lambda term: space.bits(term, config),
+            default=None,
         )
     return best
 
@@ -207,9 +209,7 @@ class _Bank:
                 pools = [self.by_size[kind, part] for kind, part in zip(primitive.arguments, sizes, strict=True)]
                 for parts in itertools.product(*pools):
                     columns = [vector for _, vector in parts]
-                    vector = tuple(
-                        primitive.apply(*(column[row] for column in columns)) for row in range(count)
-                    )
+                    vector = tuple(primitive.apply(*(column[row] for column in columns)) for row in range(count))
                     if MISSING not in vector and all(_length(value) <= self.longest for value in vector):
                         yield Call(primitive, tuple(term for term, _ in parts)), vector
         if term_size == 1:

@@ -91,7 +91,6 @@ class _Equation:
         return compile_term(term, self.max_length)(self.arguments)
 
 
-
 def _meet(left: Solutions, right: Solutions) -> Solutions:
     if left is ANY:
         return right

@@ -181,9 +181,7 @@ class _TermBuilder(Transformer):
             raise ProgramError(f"{_at(meta)}: unknown primitive '{name}'; known: {known}")
         primitive = self.primitives[str(name)]
         if len(arguments) != len(primitive.arguments):
-            raise ProgramError(
-                f"{_at(meta)}: {name} takes {len(primitive.arguments)} arguments, not {len(arguments)}"
-            )
+            raise ProgramError(f"{_at(meta)}: {name} takes {len(primitive.arguments)} arguments, not {len(arguments)}")
         for place, (wanted, argument) in enumerate(zip(primitive.arguments, arguments, strict=True), start=1):
             found = result_type(argument, self.primitives.value_type)
             if found is not wanted:
@@ -214,9 +212,7 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
         case Call(primitive, (inner,)):
             return _unary(primitive.apply, compile_term(inner, max_length), max_length)
         case Call(primitive, (left, right)):
-            return _binary(
-                primitive.apply, compile_term(left, max_length), compile_term(right, max_length), max_length
-            )
+            return _binary(primitive.apply, compile_term(left, max_length), compile_term(right, max_length), max_length)
         case Call(primitive, inner):
             return _nary(primitive.apply, [compile_term(each, max_length) for each in inner], max_length)
 

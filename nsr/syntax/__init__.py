@@ -1,0 +1,1 @@
+"""Syntax: from symbols to dependency trees."""

@@ -289,7 +289,11 @@ class Parser:
         if not len(features):
             return 0.0
         first, inverse = unique_rows(np.concatenate([features, actions[:, None]], axis=1))
-        features, actions, mass = features[first], actions[first], np.bincount(inverse, weights[tree], len(first))
+        features, actions, mass = (
+            features[first],
+            actions[first],
+            np.bincount(inverse, weights[tree], len(first)),
+        )
         self.scorer.view_index.fill_(self._choose_view(features, actions, mass))
         features = self.scorer.reduce(features)
         first, inverse = unique_rows(np.concatenate([features, actions[:, None]], axis=1))

@@ -56,9 +56,7 @@ class DependencyGrammar:
         class_of = np.array([numbers.get(each, UNKNOWN_CLASS) for each in signatures], np.int64)
         return cls(class_of, (frozenset(), *known))
 
-    def observe(
-        self, symbols: np.ndarray, heads: np.ndarray, weights: np.ndarray, share: float
-    ) -> DependencyGrammar:
+    def observe(self, symbols: np.ndarray, heads: np.ndarray, weights: np.ndarray, share: float) -> DependencyGrammar:
         """The same grammar with slots that accept the classes seen in these trees.
 
         Args:
@@ -183,7 +181,12 @@ class DependencyGrammar:
             "class_of": self.class_of.tolist(),
             "classes": [sorted(map(list, known)) for known in self.classes],
             "accepts": [
-                {"head": slot.head, "side": ("left", "right")[slot.side], "place": slot.place, "classes": sorted(found)}
+                {
+                    "head": slot.head,
+                    "side": ("left", "right")[slot.side],
+                    "place": slot.place,
+                    "classes": sorted(found),
+                }
                 for slot, found in sorted(self.accepts.items())
             ],
         }

@@ -25,7 +25,5 @@ def make_task(name: str, **options: Any) -> Task:
     known = [field.name for field in fields(TASKS[name])]
     for option in options:
         if option not in known:
-            raise ConfigError(
-                f"task {name!r} has no option {option!r}; known options: {', '.join(known) or 'none'}"
-            )
+            raise ConfigError(f"task {name!r} has no option {option!r}; known options: {', '.join(known) or 'none'}")
     return TASKS[name](**options)

@@ -1,0 +1,297 @@
+"""Experiments: train a model on a split of a task, keep it in a run folder, evaluate it.
+
+A run folder holds ``config.json``, ``vocabulary.json``, ``lexicon.nsr``, ``grammar.json``, ``parser.safetensors`` and
+``manifest.json`` (the model), ``history.jsonl`` (a line a round) and ``metrics.json``, written last: a run that has it
+is finished. Until then a folder ``checkpoint`` holds the state after some round.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from nsr._version import __version__
+from nsr.errors import ConfigError, RunError
+from nsr.learning.config import Config
+from nsr.learning.training import Position
+from nsr.model import NSR
+from nsr.runs import parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
+from nsr.semantics.lexicon import Key
+from nsr.semantics.values import MISSING_ID
+from nsr.tasks import TASKS, Dataset, Examples, make_task
+
+CHECKPOINT_SECONDS = 10.0
+
+
+def train(
+    task: str,
+    split: str | None = None,
+    *,
+    seed: int = 0,
+    data_dir: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    progress: bool = False,
+    **settings: Any,
+) -> NSR:
+    """Train a model on a split of a task and evaluate it on the split's test examples.
+
+    Args:
+        task: name of a task.
+        split: one of its splits; its default split if None.
+        seed: source of all randomness.
+        data_dir: read the authors' files below this folder instead of generating the data.
+        out: run folder to write; None to keep nothing.
+        resume: continue the run in ``out``, or return it if it is finished.
+        checkpoint_seconds: time between two checkpoints.
+        progress: show a progress bar on stderr.
+        settings: options of the task and of :class:`Config`, by name.
+
+    Returns:
+        the model; its ``metrics`` are those of ``metrics.json``.
+
+    Raises:
+        ConfigError: a task, split or option does not exist.
+        DataError: the data cannot be read.
+        RunError: ``out`` holds something already, or cannot be resumed.
+    """
+    began = time.perf_counter()
+    options, settings = _divide(task, settings)
+    made = make_task(task, **options)
+    split = split or made.default_split
+    model = NSR(made.primitives, task=made, seed=seed, **settings)
+    identity = {
+        "task": task,
+        "split": split,
+        "seed": seed,
+        "data_dir": None if data_dir is None else str(data_dir),
+    }
+    run = None if out is None else Run(Path(out), identity)
+    if run is not None and run.finished(resume):
+        return load(run.folder)
+    data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
+    start, before = (None, 0.0) if run is None or not resume else run.restore(model)
+    with _History(model, run, began - before, checkpoint_seconds, start, progress) as history:
+        model.fit(data.train.inputs, data.train.outputs, history.add, start)
+        model.metrics = _metrics(model, data, identity, began - before)
+    if run is not None:
+        run.finish(model, history.records)
+    return model
+
+
+def load(folder: str | Path) -> NSR:
+    """The model of a finished run.
+
+    Raises:
+        RunError: the folder is missing, unfinished, damaged or of another version.
+        ProgramError: its lexicon was edited and is wrong; the message says where.
+    """
+    model = NSR.load(folder, make_task)
+    metrics = Path(folder) / "metrics.json"
+    if metrics.is_file():
+        model.metrics = parse_json(metrics.read_bytes(), metrics)
+    return model
+
+
+def evaluate(model: NSR, split: str | None = None, *, data_dir: str | Path | None = None) -> dict[str, Any]:
+    """Accuracy of a trained model on the test examples of a split of its task (by default the one it was trained on).
+
+    Returns:
+        ``{"accuracy", "answered", "count", "subsets"}``, accuracies in percent.
+    """
+    if model.task is None:
+        raise ConfigError("this model was not trained on a task; use its predict method")
+    split = split or model.metrics.get("split") or model.task.default_split
+    data = model.task.load(split, seed=model.seed, data_dir=None if data_dir is None else Path(data_dir))
+    return score(model, data.test)
+
+
+def score(model: NSR, examples: Examples) -> dict[str, Any]:
+    """Accuracy on examples, in percent: of all, of the subsets that the task names, and the share that is answered."""
+    results = model.results(examples.inputs)
+    right = results == model.modules.executor.values.ids(examples.outputs)
+    subsets = model.task.subsets(examples) if model.task else {}
+    return {
+        "accuracy": _percent(right),
+        "answered": _percent(results != MISSING_ID),
+        "count": len(examples),
+        "subsets": {name: _percent(right[indices]) for name, indices in subsets.items()},
+    }
+
+
+class Run:
+    """A run folder during training."""
+
+    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
+        self.folder = folder
+        self.identity = identity
+        self.checkpoint = folder / "checkpoint"
+
+    def finished(self, resume: bool) -> bool:
+        """Whether the run is complete already.
+
+        Raises:
+            RunError: the folder is not empty and is not to be resumed.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise RunError(f"{self.folder} is not a folder")
+        if not resume and self.folder.exists() and any(self.folder.iterdir()):
+            raise RunError(f"{self.folder} is not empty; continue it with --resume, or choose another folder")
+        return resume and (self.folder / "metrics.json").is_file()
+
+    def restore(self, model: NSR) -> tuple[Position | None, float]:
+        """Put the model into the state of the checkpoint.
+
+        Returns:
+            the next round (None if there is no checkpoint), and the seconds that were spent before.
+
+        Raises:
+            RunError: the checkpoint is damaged or belongs to other settings.
+        """
+        files = read_checkpoint(self.checkpoint)
+        if files is None:
+            return None, 0.0
+        state = parse_json(files.pop("state.json"), self.checkpoint / "state.json")
+        saved = NSR.of_files(files, self.checkpoint, make_task)
+        for name, wanted in {**self.identity, **_flat(model.config), **model.task.assumptions()}.items():
+            found = {**state["run"], **_flat(saved.config), **saved.task.assumptions()}[name]
+            if found != wanted:
+                raise RunError(
+                    f"{self.folder} was begun with {name} = {found!r}, not {wanted!r}; choose another folder"
+                )
+        model.adopt(saved)
+        entries = {
+            Key(symbol, arity): replace(saved.lexicon.entries[symbol, arity], agreement=agreement, support=support)
+            for symbol, arity, agreement, support in state["entries"]
+        }
+        model.modules.lexicon = replace(saved.lexicon, entries=entries)
+        model.clock.seconds = dict(state["seconds"])
+        model.learned_from = set(state["learned_from"])
+        self.history = list(state["history"])
+        return Position(**state["position"]), float(state["total"])
+
+    def save(self, model: NSR, position: Position, records: list[dict[str, Any]], total: float) -> None:
+        """Write a checkpoint: the model and the state of its training."""
+        state = {
+            "run": self.identity,
+            "position": asdict(position),
+            "entries": [[*key, entry.agreement, entry.support] for key, entry in model.modules.lexicon.entries.items()],
+            "seconds": model.clock.seconds,
+            "total": total,
+            "learned_from": sorted(model.learned_from),
+            "history": records,
+        }
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_checkpoint(self.checkpoint, {**model.files(), "state.json": to_json(state)})
+        except OSError as error:
+            raise RunError(f"{self.checkpoint} cannot be written: {error.strerror or error}") from None
+
+    def finish(self, model: NSR, records: list[dict[str, Any]]) -> None:
+        """Write the model, the history and, last, the metrics; then drop the checkpoint."""
+        model.save(self.folder)
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        write_file(self.folder / "history.jsonl", lines.encode())
+        write_file(self.folder / "metrics.json", to_json(model.metrics))
+        remove_checkpoint(self.checkpoint)
+
+
+class _History:
+    """Collects the records of rounds, shows them, and writes checkpoints."""
+
+    def __init__(
+        self,
+        model: NSR,
+        run: Run | None,
+        began: float,
+        checkpoint_seconds: float,
+        start: Position | None,
+        progress: bool,
+    ) -> None:
+        self.model = model
+        self.run = run
+        self.began = began
+        self.checkpoint_seconds = checkpoint_seconds
+        self.records: list[dict[str, Any]] = [] if start is None else run.history
+        self.saved = time.perf_counter()
+        self.bar = tqdm(disable=not progress, unit=" rounds", file=sys.stderr, desc="learning", leave=False)
+
+    def __enter__(self) -> _History:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.close()
+
+    def add(self, position: Position, record: dict[str, Any]) -> None:
+        """Take the record of a round; ``position`` is the next one."""
+        self.records.append(record)
+        self.bar.update()
+        self.bar.set_postfix(tokens=record["tokens"], accuracy=f"{100 * record['accuracy']:.1f}%")
+        now = time.perf_counter()
+        if self.run is not None and now - self.saved >= self.checkpoint_seconds:
+            self.run.save(self.model, position, self.records, now - self.began)
+            self.saved = now
+
+
+def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) -> dict[str, Any]:
+    """What ``metrics.json`` says of a run."""
+    with model.clock("evaluate"):
+        test = score(model, data.test)
+    phases = ("deduce", "abduce", "induce", "parser", "perception", "evaluate")
+    return {
+        **{name: identity[name] for name in ("task", "split", "seed")},
+        "version": __version__,
+        "test": test,
+        "train": {
+            "available": len(data.train),
+            "used": model.used,
+            "learned_from": len(model.learned_from),
+        },
+        "seconds": {
+            "total": round(time.perf_counter() - began, 3),
+            **{phase: round(model.clock.seconds.get(phase, 0.0), 3) for phase in phases},
+        },
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "assumptions": {
+            "data": data.source,
+            "primitives": model.primitives.name,
+            "perception": "tokens",
+            "arity": "learned",
+            "syntax": "learned",
+            "semantics": "learned",
+            "curriculum": model.config.learning.curriculum,
+            **model.task.assumptions(),
+        },
+    }
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has had in use, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _divide(task: str, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of the task, and those of the learner."""
+    names = {each.name for each in fields(TASKS[task])} if task in TASKS else set()
+    return (
+        {name: value for name, value in settings.items() if name in names},
+        {name: value for name, value in settings.items() if name not in names},
+    )
+
+
+def _flat(config: Config) -> dict[str, Any]:
+    return {name: value for section in config.to_json().values() for name, value in section.items()}
+
+
+def _percent(hits: np.ndarray) -> float:
+    return round(100 * float(hits.mean()), 4) if len(hits) else 0.0

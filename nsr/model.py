@@ -1,0 +1,301 @@
+"""The Neural-Symbolic Recursive Machine: perception, parser and lexicon together.
+
+Li, Zhu, Liang, Wu, Zhu and Huang (ICLR 2024), Neural-Symbolic Recursive Machine for Systematic Generalization,
+https://arxiv.org/abs/2210.01603.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
+
+from nsr.errors import ConfigError, InputError, NSRError, ProgramError, RunError
+from nsr.gss import GSS
+from nsr.learning.config import Config
+from nsr.learning.deduction import Deduction, Modules, deduce
+from nsr.learning.training import Clock, Position, train
+from nsr.perception.tokens import TokenPerception
+from nsr.runs import parse_json, read_folder, to_json, write_folder
+from nsr.semantics.execution import Executor
+from nsr.semantics.induction import Space
+from nsr.semantics.lexicon import Lexicon, parse_lexicon
+from nsr.semantics.primitives import Type, primitive_set
+from nsr.semantics.programs import to_text
+from nsr.semantics.values import MISSING, MISSING_ID, Value
+from nsr.syntax.parser import Parser
+from nsr.syntax.signatures import DependencyGrammar
+from nsr.tasks.task import Task, Tokens
+
+Input = str | Sequence[str]
+OnRound = Callable[[Position, dict[str, Any]], None]
+
+
+class NSR:
+    """Learns from input-output pairs to map token sequences to values, and explains its answers by trees.
+
+    Args:
+        primitives: name of the primitive set, see :data:`nsr.semantics.primitives.PRIMITIVES`.
+        task: if given, it reads what users type; otherwise sentences are split at white space.
+        seed: source of all randomness.
+        settings: see :class:`nsr.learning.config.Config`; any of its options by name.
+
+    Raises:
+        ConfigError: an option does not exist or has an impossible value.
+    """
+
+    def __init__(self, primitives: str = "list", *, task: Task | None = None, seed: int = 0, **settings: Any) -> None:
+        self.config = Config.of(**settings)
+        self.primitives = primitive_set(primitives)
+        self.task = task
+        self.seed = seed
+        self.constants: tuple[str, ...] = ()
+        self.metrics: dict[str, Any] = {}
+        self.learned_from: set[int] = set()  # training examples that were not just checked but learned from
+        self.used = 0  # training examples that were looked at
+        self.clock = Clock()
+        self._modules: Modules | None = None
+
+    @property
+    def modules(self) -> Modules:
+        """Perception, parser, lexicon and executor of a model that has been fitted or loaded.
+
+        Raises:
+            RunError: it has not.
+        """
+        if self._modules is None:
+            raise RunError("this model has learned nothing yet; call fit first")
+        return self._modules
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """The learned programs."""
+        return self.modules.lexicon
+
+    def fit(
+        self,
+        inputs: Sequence[Input],
+        outputs: Sequence[Any],
+        on_round: OnRound = lambda position, record: None,
+        start: Position | None = None,
+    ) -> NSR:
+        """Learn from examples.
+
+        Args:
+            inputs: sentences, as text or as tokens.
+            outputs: for list primitives, sequences of tokens (or text, split at white space).
+            on_round: called after each round of learning with the next position and a record of the round.
+            start: continue at this position with the modules there are, instead of beginning anew.
+
+        Raises:
+            InputError: there are no examples, not as many outputs as inputs, or an empty sentence.
+        """
+        if len(inputs) != len(outputs):
+            raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
+        pairs = list(dict.fromkeys(zip(map(self.encode, inputs), map(self._value, outputs), strict=True)))
+        if not pairs:
+            raise InputError("no examples to learn from")
+        sentences, values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        if start is None:
+            self._begin(sentences, values)
+        chosen = self._chosen(sentences)
+        self.used = len(chosen)
+        space = Space(self.primitives, self.constants, self.config.learning.max_length)
+        train(
+            self.modules,
+            [sentences[index] for index in chosen],
+            [values[index] for index in chosen],
+            space,
+            self.config,
+            self.seed,
+            self.clock,
+            on_round,
+            self.learned_from,
+            start or Position(),
+        )
+        return self
+
+    def _begin(self, sentences: list[Tokens], values: list[Value]) -> None:
+        """Modules that know nothing."""
+        perception = TokenPerception.of(sentences)
+        if self.primitives.value_type is Type.LIST:
+            self.constants = tuple(sorted({token for value in values for token in value}))
+        self.learned_from.clear()
+        self._modules = Modules(
+            perception,
+            self._parser(len(perception.symbols)),
+            Lexicon(perception.symbols),
+            Executor(self.config.learning.max_length),
+        )
+
+    def _parser(self, symbols: int) -> Parser:
+        return Parser(symbols, self.config.parser, torch.Generator().manual_seed(self.seed))
+
+    def _chosen(self, sentences: list[Tokens]) -> list[int]:
+        """The examples to learn from: all, unless the configuration limits their length or number."""
+        learning = self.config.learning
+        chosen = [
+            index for index, each in enumerate(sentences) if not learning.max_tokens or len(each) <= learning.max_tokens
+        ]
+        if learning.fraction < 1:
+            count = max(1, round(learning.fraction * len(chosen)))
+            drawn = np.random.default_rng([self.seed, len(chosen)]).permutation(len(chosen))[:count]
+            chosen = [chosen[index] for index in sorted(drawn.tolist())]
+        if not chosen:
+            raise ConfigError(f"no training example has at most {learning.max_tokens} tokens; raise max_tokens")
+        return chosen
+
+    def encode(self, sentence: Input) -> Tokens:
+        """A sentence as tokens: text as the task (if any) reads it, tokens as they are.
+
+        Raises:
+            InputError: it is empty, or the task cannot read it.
+        """
+        if not isinstance(sentence, str):
+            tokens = tuple(sentence)
+        else:
+            tokens = self.task.encode(sentence) if self.task else tuple(sentence.split())
+        if not tokens:
+            raise InputError("empty sentence")
+        return tokens
+
+    def _value(self, output: Any) -> Value:
+        if self.primitives.value_type is Type.LIST:
+            return tuple(output.split()) if isinstance(output, str) else tuple(output)
+        return output
+
+    def predict(self, inputs: Sequence[Input]) -> list[Value | None]:
+        """The value of each sentence; None where no derivation was found, never a guess.
+
+        Raises:
+            InputError: a sentence is empty or has an unknown word.
+        """
+        found = self._deduce([self.encode(sentence) for sentence in inputs])
+        values = self.modules.executor.values
+        return [None if result == MISSING_ID else values[result] for result in found.results.tolist()]
+
+    def results(self, inputs: Sequence[Tokens]) -> np.ndarray:
+        """The predictions as ids in the executor's value table, MISSING_ID where there is none; shape (B,)."""
+        return self._deduce(inputs).results
+
+    def deduce(self, sentence: Input) -> GSS:
+        """The tree behind one answer, with the program and the value of each node.
+
+        Where no derivation has a value, the most probable tree is returned; its value is MISSING.
+
+        Raises:
+            InputError: the sentence is empty, has an unknown word, or has no tree at all.
+        """
+        tokens = self.encode(sentence)
+        found = self._deduce([tokens])
+        if not len(found.trees):
+            raise InputError(f"no tree was found for '{' '.join(tokens)}'")
+        row = max(int(found.row[0]), 0)
+        trees = found.trees.take(np.array([row]))
+        execution = self.modules.executor.execute(trees.symbols, trees.heads, self.lexicon)
+        count = len(tokens)
+        symbols = trees.symbols[0, :count].tolist()
+        arities = execution.layout.arity[0, :count].tolist()
+        programs = [self.lexicon.program(key) for key in zip(symbols, arities, strict=True)]
+        return GSS(
+            inputs=tokens,
+            symbols=tuple(self.lexicon.symbols[symbol] for symbol in symbols),
+            heads=trees.heads[0, :count],
+            values=tuple(self.modules.executor.values[value] for value in execution.values[0, :count].tolist()),
+            programs=tuple("" if program is None else to_text(program) for program in programs),
+            log_prob=float(trees.log_probs[0]),
+        )
+
+    def _deduce(self, inputs: Sequence[Tokens]) -> Deduction:
+        return deduce(self.modules, inputs, self.config.learning.beam)
+
+    def files(self) -> dict[str, bytes]:
+        """The model as the files of a run folder."""
+        modules = self.modules
+        grammar = modules.parser.grammar or DependencyGrammar.of(modules.lexicon)
+        task = None if self.task is None else {"name": self.task.name, "options": self.task.assumptions()}
+        config = {
+            "primitives": self.primitives.name,
+            "constants": list(self.constants),
+            "task": task,
+            "seed": self.seed,
+            "settings": self.config.to_json(),
+        }
+        return {
+            "config.json": to_json(config),
+            "vocabulary.json": to_json(modules.perception.to_json()),
+            "lexicon.nsr": modules.lexicon.to_text().encode(),
+            "grammar.json": to_json(grammar.to_json()),
+            "parser.safetensors": safetensors.save(modules.parser.scorer.state_dict()),
+        }
+
+    def adopt(self, other: NSR) -> None:
+        """Take over what another model has learned."""
+        self.constants, self._modules = other.constants, other.modules
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model to a run folder.
+
+        Raises:
+            RunError: the folder cannot be written, or nothing was learned.
+        """
+        write_folder(Path(folder), self.files())
+
+    @classmethod
+    def load(cls, folder: str | Path, tasks: Callable[..., Task]) -> NSR:
+        """Read a model from a run folder.
+
+        Args:
+            folder: as :meth:`save` wrote it.
+            tasks: makes the model's task from its name and options.
+
+        Raises:
+            RunError: the folder is missing, damaged or of another version.
+            ProgramError: the lexicon was edited and is wrong; the message says where.
+        """
+        return cls.of_files(read_folder(Path(folder)), Path(folder), tasks)
+
+    @classmethod
+    def of_files(cls, files: dict[str, bytes], folder: Path, tasks: Callable[..., Task]) -> NSR:
+        """The inverse of :meth:`files`; ``folder`` is for messages."""
+        try:
+            config = parse_json(files["config.json"], folder / "config.json")
+            settings = {name: value for section in config["settings"].values() for name, value in section.items()}
+            task = None if config["task"] is None else tasks(config["task"]["name"], **config["task"]["options"])
+            model = cls(config["primitives"], task=task, seed=config["seed"], **settings)
+            model.constants = tuple(config["constants"])
+            words = parse_json(files["vocabulary.json"], folder / "vocabulary.json")
+            perception = TokenPerception.from_json(words)
+            parser = model._parser(len(perception.symbols))
+            parser.scorer.load_state_dict(safetensors.load(files["parser.safetensors"]))
+            grammar = DependencyGrammar.from_json(parse_json(files["grammar.json"], folder / "grammar.json"))
+        except ConfigError as error:
+            raise RunError(f"{folder / 'config.json'}: {error}") from None
+        except NSRError:
+            raise
+        except KeyError as error:
+            raise RunError(f"{folder} is damaged: {error} is missing; train again") from None
+        except (TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{folder} is damaged: {reason}; train again") from None
+        try:
+            lexicon = parse_lexicon(files["lexicon.nsr"].decode(), perception.symbols, model.primitives)
+        except (ProgramError, UnicodeDecodeError) as error:
+            raise ProgramError(f"{folder / 'lexicon.nsr'}: {error}") from None
+        licensed = DependencyGrammar.of(lexicon)
+        same = licensed.classes == grammar.classes and np.array_equal(licensed.class_of, grammar.class_of)
+        parser.license(grammar if same else licensed)
+        model._modules = Modules(perception, parser, lexicon, Executor(model.config.learning.max_length))
+        return model
+
+
+def show(value: Value | None) -> str:
+    """A prediction as one line of text; MISSING and None as ``None``."""
+    if value is None or value is MISSING:
+        return "None"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
