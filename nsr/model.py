@@ -19,7 +19,7 @@ from nsr.errors import ConfigError, InputError, NSRError, ProgramError, RunError
 from nsr.gss import GSS
 from nsr.learning.config import Config
 from nsr.learning.deduction import Deduction, Modules, deduce
-from nsr.learning.training import Clock, Position, train
+from nsr.learning.training import Clock, OnRound, Position, Trainer
 from nsr.perception.tokens import TokenPerception
 from nsr.runs import parse_json, read_folder, to_json, write_folder
 from nsr.semantics.execution import Executor
@@ -33,7 +33,6 @@ from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import Task, Tokens
 
 Input = str | Sequence[str]
-OnRound = Callable[[Position, dict[str, Any]], None]
 
 
 class NSR:
@@ -105,19 +104,17 @@ class NSR:
             self._begin(sentences, values)
         chosen = self._chosen(sentences)
         self.used = len(chosen)
-        space = Space(self.primitives, self.constants, self.config.learning.max_length)
-        train(
+        trainer = Trainer(
             self.modules,
             [sentences[index] for index in chosen],
             [values[index] for index in chosen],
-            space,
+            Space(self.primitives, self.constants, self.config.learning.max_length),
             self.config,
             self.seed,
             self.clock,
-            on_round,
             self.learned_from,
-            start or Position(),
         )
+        trainer.run(on_round, start or Position())
         return self
 
     def _begin(self, sentences: list[Tokens], values: list[Value]) -> None:

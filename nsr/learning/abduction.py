@@ -2,8 +2,9 @@
 
 The search runs top-down. The wanted value of the root is the output; at a node with a wanted value the search may
 revise the node's value (evidence for another program), revise its symbol (so that the program of another symbol
-applies), or pass a wanted value down to one dependent through the inverse of the program. Partial revisions are
-expanded best first, so explanations come out in order of their probability.
+applies), or pass a wanted value down to one dependent through the inverse of the program. Where several nodes have no
+program yet, the leaves among them may be guessed first. Partial revisions are expanded best first, so explanations
+come out in order of their probability.
 
 Other attachments are other trees: they come from the parser (its k best trees or a sample), or from
 :func:`neighbours`.
@@ -14,8 +15,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,14 +61,25 @@ class Tree:
         return found
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What an explanation says of one node: on these arguments, the value of the key is this."""
+class Guess(NamedTuple):
+    """What a word may mean by itself, before anything else is known of it."""
 
-    node: int
-    key: Key
-    arguments: tuple[Value, ...]
     value: Value
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What abduction goes by: the programs, something that runs and inverts them, and guesses for unknown words."""
+
+    lexicon: Lexicon
+    executor: Executor
+    guesses: Mapping[int, Sequence[Guess]] = field(default_factory=dict)
+
+    def surprise(self, key: Key) -> float:
+        """Log-probability that a key's value is not what its program says, or that it has a new one."""
+        entry = self.lexicon.entries.get(key)
+        return NOVELTY if entry is None else math.log(1 - min(entry.agreement, CERTAINTY))
 
 
 @dataclass(frozen=True)
@@ -75,116 +88,150 @@ class Explanation:
 
     Attributes:
         tree: after revision.
-        evidence: the revised values; empty where the programs already give the wanted value.
+        revised: nodes with the values that are not what their programs say.
         gain: log-probability of the revisions.
     """
 
     tree: Tree
-    evidence: tuple[Evidence, ...]
+    revised: tuple[tuple[int, Value], ...]
     gain: float
 
 
-@dataclass(frozen=True)
-class _Goal:
-    """A partial revision: what node should be worth, given the revisions made above it."""
-
-    node: int
-    wanted: Value
-    symbols: tuple[int, ...]
-    revisions: int
-
-
-def evaluate(tree: Tree, lexicon: Lexicon, executor: Executor) -> list[Value]:
+def evaluate(tree: Tree, knowledge: Knowledge, revised: Mapping[int, Value] | None = None) -> list[Value]:
     """The value of each node; MISSING where there is no program or it is undefined."""
     dependents = tree.dependents()
     values: list[Value] = [MISSING] * len(tree)
     for node in _bottom_up(tree, dependents):
-        program = lexicon.program((tree.symbols[node], len(dependents[node])))
-        if program is not None:
-            values[node] = executor.run(program, [values[each] for each in dependents[node]])
+        program = knowledge.lexicon.program((tree.symbols[node], len(dependents[node])))
+        if revised and node in revised:
+            values[node] = revised[node]
+        elif program is not None:
+            values[node] = knowledge.executor.run(program, [values[each] for each in dependents[node]])
     return values
 
 
 def explain(
     tree: Tree,
     wanted: Value,
-    lexicon: Lexicon,
-    executor: Executor,
+    knowledge: Knowledge,
     config: SearchConfig,
     alternatives: Sequence[Sequence[Alternative]] = (),
 ) -> Iterator[Explanation]:
     """The explanations of ``wanted`` by this tree with at most ``config.revisions`` nodes revised, best first.
 
+    Guesses at leaves without program come on top of the revisions.
+
     Args:
         tree: the tree to revise.
         wanted: the value its root should have.
-        lexicon: the programs.
-        executor: runs and inverts them.
+        knowledge: programs and guesses.
         config: bounds of the search.
         alternatives: for each token, the symbols it could be instead; empty for none.
     """
-    values = evaluate(tree, lexicon, executor)
-    dependents = tree.dependents()
-    if values[tree.root] == wanted:
-        yield Explanation(tree, (), 0.0)
-        return
-    order = itertools.count()  # ties: first found, first out
-    queue: list[tuple[float, int, _Goal | Explanation]] = [
-        (0.0, next(order), _Goal(tree.root, wanted, tree.symbols, 0))
-    ]
-    for _ in range(config.expansions):
-        if not queue:
+    yield from _Search(tree, knowledge, config, alternatives).run(wanted)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Guesses at leaves, the values that follow, and the log-probability of the guesses."""
+
+    guesses: tuple[tuple[int, Value], ...]
+    values: tuple[Value, ...]
+    gain: float
+
+
+@dataclass(frozen=True)
+class _Goal:
+    """A partial revision: what a node should be worth, given the revisions made above it."""
+
+    start: _Start
+    node: int
+    wanted: Value
+    symbols: tuple[int, ...]
+    revisions: int
+
+
+class _Search:
+    """Best-first search over revisions of one tree."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        knowledge: Knowledge,
+        config: SearchConfig,
+        alternatives: Sequence[Sequence[Alternative]],
+    ) -> None:
+        self.tree = tree
+        self.knowledge = knowledge
+        self.config = config
+        self.alternatives = alternatives
+        self.dependents = tree.dependents()
+
+    def run(self, wanted: Value) -> Iterator[Explanation]:
+        order = itertools.count()  # ties: first found, first out
+        queue: list[tuple[float, int, _Goal | Explanation]] = []
+        for start in self.starts():
+            found = (
+                Explanation(self.tree, start.guesses, start.gain)
+                if start.values[self.tree.root] == wanted
+                else _Goal(start, self.tree.root, wanted, self.tree.symbols, 0)
+            )
+            heapq.heappush(queue, (-start.gain, next(order), found))
+        for _ in range(self.config.expansions):
+            if not queue:
+                return
+            cost, _, found = heapq.heappop(queue)
+            if isinstance(found, Explanation):
+                yield found
+                if not found.revised and found.tree == self.tree:
+                    return  # nothing to revise
+                continue
+            for gain, further in self.expand(found, -cost):
+                heapq.heappush(queue, (-gain, next(order), further))
+
+    def starts(self) -> Iterator[_Start]:
+        """The tree as it is, and with its unknown leaves guessed."""
+        yield _Start((), tuple(evaluate(self.tree, self.knowledge)), 0.0)
+        lexicon, guesses = self.knowledge.lexicon, self.knowledge.guesses
+        leaves = [
+            node
+            for node, symbol in enumerate(self.tree.symbols)
+            if not self.dependents[node] and (symbol, 0) not in lexicon and symbol in guesses
+        ]
+        if not leaves:
             return
-        cost, _, goal = heapq.heappop(queue)
-        if isinstance(goal, Explanation):
-            yield replace(goal, gain=-cost)
-            continue
-        for gain, found in _expand(goal, -cost, tree, values, dependents, lexicon, executor, config, alternatives):
-            heapq.heappush(queue, (-gain, next(order), found))
+        choices = itertools.product(*(guesses[self.tree.symbols[node]] for node in leaves))
+        for chosen in itertools.islice(choices, self.config.guesses):
+            guessed = tuple((node, guess.value) for node, guess in zip(leaves, chosen, strict=True))
+            values = evaluate(self.tree, self.knowledge, dict(guessed))
+            yield _Start(guessed, tuple(values), sum(guess.log_prob for guess in chosen))
 
-
-def _expand(
-    goal: _Goal,
-    gain: float,
-    tree: Tree,
-    values: list[Value],
-    dependents: list[list[int]],
-    lexicon: Lexicon,
-    executor: Executor,
-    config: SearchConfig,
-    alternatives: Sequence[Sequence[Alternative]],
-) -> Iterator[tuple[float, _Goal | Explanation]]:
-    """The ways to give a node its wanted value, each with the log-probability of all revisions so far."""
-    node, wanted = goal.node, goal.wanted
-    arguments = tuple(values[each] for each in dependents[node])
-    key = Key(goal.symbols[node], len(arguments))
-    defined = MISSING not in arguments
-    if goal.revisions < config.revisions and defined:
-        evidence = Evidence(node, key, arguments, wanted)
-        yield (
-            gain + surprise(key, lexicon),
-            Explanation(replace(tree, symbols=goal.symbols), (evidence,), 0.0),
-        )
-    choices = [(key.symbol, gain, goal.revisions)]
-    if goal.revisions < config.revisions and alternatives:
-        choices += [(each.symbol, gain + each.gain, goal.revisions + 1) for each in alternatives[node]]
-    for symbol, total, revisions in choices:
-        program = lexicon.program((symbol, len(arguments)))
-        if program is None:
-            continue
-        symbols = (*goal.symbols[:node], symbol, *goal.symbols[node + 1 :])
-        if symbol != key.symbol and defined and executor.run(program, arguments) == wanted:
-            yield total, Explanation(replace(tree, symbols=symbols), (), 0.0)
-        for slot, dependent in enumerate(dependents[node]):
-            for solution in executor.invert(program, wanted, arguments, slot):
-                if solution != values[dependent]:
-                    yield total, _Goal(dependent, solution, symbols, revisions)
-
-
-def surprise(key: Key, lexicon: Lexicon) -> float:
-    """Log-probability that a key's value is not what its program says, or that it has a new one."""
-    entry = lexicon.entries.get(key)
-    return NOVELTY if entry is None else math.log(1 - min(entry.agreement, CERTAINTY))
+    def expand(self, goal: _Goal, gain: float) -> Iterator[tuple[float, _Goal | Explanation]]:
+        """The ways to give a node its wanted value, each with the log-probability of all revisions so far."""
+        node, wanted, values = goal.node, goal.wanted, goal.start.values
+        arguments = tuple(values[each] for each in self.dependents[node])
+        key = Key(goal.symbols[node], len(arguments))
+        defined = MISSING not in arguments
+        guessed = any(leaf == node for leaf, _ in goal.start.guesses)
+        may_revise = goal.revisions < self.config.revisions and not guessed
+        if may_revise and defined:
+            total = gain + self.knowledge.surprise(key)
+            tree = replace(self.tree, symbols=goal.symbols)
+            yield total, Explanation(tree, (*goal.start.guesses, (node, wanted)), total)
+        choices = [(key.symbol, gain, goal.revisions)]
+        if may_revise and self.alternatives:
+            choices += [(each.symbol, gain + each.gain, goal.revisions + 1) for each in self.alternatives[node]]
+        for symbol, total, revisions in choices:
+            program = self.knowledge.lexicon.program((symbol, len(arguments)))
+            if program is None:
+                continue
+            symbols = (*goal.symbols[:node], symbol, *goal.symbols[node + 1 :])
+            if symbol != key.symbol and defined and self.knowledge.executor.run(program, arguments) == wanted:
+                yield total, Explanation(replace(self.tree, symbols=symbols), goal.start.guesses, total)
+            for slot, dependent in enumerate(self.dependents[node]):
+                for solution in self.knowledge.executor.invert(program, wanted, arguments, slot):
+                    if solution != values[dependent]:
+                        yield total, _Goal(goal.start, dependent, solution, symbols, revisions)
 
 
 def neighbours(tree: Tree) -> list[Tree]:

@@ -20,7 +20,8 @@ class SearchConfig:
     trees: int = 32  # parses tried for an unsolved sentence: all trees of up to 4 tokens
     readings: int = 4  # symbol sequences tried for it
     revisions: int = 1  # nodes whose symbol or value may be revised in one tree
-    explanations: int = 8  # candidates kept for one sentence
+    guesses: int = 8  # ways to guess the meanings of unknown leaves of one tree; 0 for no guessing
+    explanations: int = 16  # candidates kept for one sentence
     expansions: int = 200  # nodes looked at in one abduction
     rotations: int = 4  # trees whose neighbours (one attachment changed) are tried when nothing else explains
     steps: int = 100  # steps of the sampler for one sentence, with search="mh"
@@ -32,6 +33,7 @@ class LearningConfig:
 
     curriculum: str = "length"  # short sentences first, or none
     threshold: float = 0.995  # greedy accuracy that ends a stage
+    least: int = 20  # examples in a stage
     rounds: int = 12  # at most so many rounds in a stage
     pool: int = 4096  # sentences looked at in a stage; the last stage looks at all
     batch: int = 768  # sentences learned from in a round, half of them solved ones

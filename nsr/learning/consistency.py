@@ -20,8 +20,8 @@ from nsr.arrays import unique_rows
 from nsr.gss import ROOT
 from nsr.learning.abduction import CERTAINTY
 from nsr.learning.proposals import Proposals
-from nsr.semantics.execution import ABSENT, UNREVISED, Execution
-from nsr.semantics.induction import Example
+from nsr.semantics.execution import ABSENT, UNREVISED, Execution, Executor
+from nsr.semantics.induction import Example, Hypothesis
 from nsr.semantics.lexicon import Key, Lexicon, Signature
 from nsr.semantics.values import ValueTable
 from nsr.syntax.signatures import DependencyGrammar
@@ -29,6 +29,7 @@ from nsr.syntax.signatures import DependencyGrammar
 ARITY_PRIOR = 0.5  # pseudo-count of an arity that a symbol was not seen with
 ATTACHMENT_PRIOR = 0.5  # pseudo-count of a class that was not seen in a slot
 VALUE_PRIOR = 0.02  # pseudo-count of a value that no other example supports
+UNSUPPORTED = 0.02  # probability of a value that contradicts what is supposed of its key, or of which nothing is
 NEGLIGIBLE = 0.01  # evidence of less weight is dropped
 
 
@@ -85,7 +86,14 @@ class Nodes:
         return len(self.candidate)
 
 
-def weigh(proposals: Proposals, nodes: Nodes, lexicon: Lexicon, grammar: DependencyGrammar, passes: int) -> np.ndarray:
+def weigh(
+    proposals: Proposals,
+    nodes: Nodes,
+    lexicon: Lexicon,
+    grammar: DependencyGrammar,
+    passes: int,
+    supported: np.ndarray | None = None,
+) -> np.ndarray:
     """The weight of each candidate, summing to 1 for each example that has any; shape (C,).
 
     Args:
@@ -94,6 +102,8 @@ def weigh(proposals: Proposals, nodes: Nodes, lexicon: Lexicon, grammar: Depende
         lexicon: the programs they were found with.
         grammar: the classes of symbols.
         passes: how often evidence and weights are computed in turn.
+        supported: how probable each node's value is under what is now supposed of its key, see :func:`support`, shape
+            (M,); None to compare it with the values that other candidates give to the same arguments.
     """
     prior = proposals.trees.log_probs.astype(float)
     sentence = proposals.trees.sentence
@@ -112,11 +122,34 @@ def weigh(proposals: Proposals, nodes: Nodes, lexicon: Lexicon, grammar: Depende
     for _ in range(passes):
         mass = weights[nodes.candidate]
         arities = _share(nodes.key, nodes.symbol, mass, ARITY_PRIOR)
-        values = np.where(nodes.revised, _share(row, cell, mass, VALUE_PRIOR), 1.0)
+        values = supported if supported is not None else _share(row, cell, mass, VALUE_PRIOR)
+        values = np.where(nodes.revised, values, 1.0)
         attachments = _share(filler, slot, mass, ATTACHMENT_PRIOR)
         score = np.bincount(nodes.candidate, np.log(arities * values * attachments), len(prior))
         weights = _normalise(prior + score, sentence)
     return weights
+
+
+def support(nodes: Nodes, hypotheses: Mapping[Key, Hypothesis], executor: Executor) -> np.ndarray:
+    """How probable each revised value is under the hypothesis for its key; 1 for values not revised, shape (M,)."""
+    result = np.ones(len(nodes))
+    rows = np.flatnonzero(nodes.revised)
+    for row, symbol, arity, arguments, value in zip(
+        rows.tolist(),
+        nodes.symbol[rows].tolist(),
+        nodes.arity[rows].tolist(),
+        nodes.arguments[rows].tolist(),
+        nodes.value[rows].tolist(),
+        strict=True,
+    ):
+        hypothesis = hypotheses.get(Key(symbol, arity))
+        if hypothesis is None:
+            result[row] = UNSUPPORTED
+            continue
+        given = [executor.values[argument] for argument in arguments[:arity]]
+        agrees = executor.run(hypothesis.program, given) == executor.values[value]
+        result[row] = max(hypothesis.agreement if agrees else 1 - hypothesis.agreement, UNSUPPORTED)
+    return result
 
 
 def collect(

@@ -55,10 +55,6 @@ class Candidates:
         """The candidates of these rows."""
         return replace(self, **{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
-    def renumber(self, sentence: np.ndarray) -> Candidates:
-        """The same candidates for the inputs of another batch, shape (C,)."""
-        return replace(self, sentence=sentence)
-
     def then(self, other: Candidates) -> Candidates:
         """These candidates and behind them others of the same batch."""
         width = max(self.heads.shape[1], other.heads.shape[1])

@@ -14,36 +14,54 @@ from nsr.semantics.induction import Hypothesis, Space, induce, judge
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
 
 
-def learn_lexicon(
+def suppose(
     lexicon: Lexicon,
     evidence: Mapping[Key, KeyEvidence],
     space: Space,
     config: Config,
     generator: np.random.Generator,
-) -> tuple[Lexicon, int]:
-    """The lexicon after this evidence, and the number of programs searched for.
+) -> dict[Key, Hypothesis]:
+    """The best program for each key that has none or whose program its evidence contradicts.
 
-    A key without program gets one if its evidence is enough and agrees with it; a program that its evidence
-    contradicts is revised if another explains all of it better; keys without evidence stay as they are. Arities that
-    hardly any explanation uses are dropped.
+    Keys with too little evidence, or for whose evidence no program is found, are left out.
     """
-    entries = dict(lexicon.entries)
-    searched = 0
+    hypotheses = {}
     for key, found in evidence.items():
-        if found.support < config.learning.support:
+        entry = lexicon.entries.get(key)
+        if found.support < config.learning.support or (entry is not None and _holds(found, config)):
             continue
-        entry = entries.get(key)
-        signatures = _signatures(found.signatures, config.learning.prune)
-        if entry is not None and found.agreement >= 1 - config.induction.error_rate:
-            entries[key] = Entry(entry.program, signatures, found.agreement, found.support)
-            continue
-        searched += 1
         best = induce(found.examples, key.arity, space, config.induction, generator)
         if entry is not None:
             best = _better(best, judge(entry.program, found.examples, space, config.induction))
-        if best is not None and (entry is not None or best.agreement >= config.learning.accept):
-            entries[key] = Entry(best.program, signatures, best.agreement, found.support)
-    return replace(lexicon, entries=_prune(entries, evidence, config.learning.prune)), searched
+        if best is not None:
+            hypotheses[key] = best
+    return hypotheses
+
+
+def revise(
+    lexicon: Lexicon, evidence: Mapping[Key, KeyEvidence], hypotheses: Mapping[Key, Hypothesis], config: Config
+) -> Lexicon:
+    """The lexicon after this evidence.
+
+    A key without program gets the supposed one if its evidence agrees with it; a program that is contradicted gives
+    way to a better one. Keys without evidence stay as they are, but arities that hardly any explanation uses are
+    dropped.
+    """
+    entries = dict(lexicon.entries)
+    for key, found in evidence.items():
+        signatures = _signatures(found.signatures, config.learning.prune)
+        entry = entries.get(key)
+        if key in hypotheses:
+            best = hypotheses[key]
+            if entry is not None or best.agreement >= config.learning.accept:
+                entries[key] = Entry(best.program, signatures, best.agreement, found.support)
+        elif entry is not None and found.support >= config.learning.support:
+            entries[key] = Entry(entry.program, signatures, found.agreement, found.support)
+    return replace(lexicon, entries=_prune(entries, evidence, config.learning.prune))
+
+
+def _holds(evidence: KeyEvidence, config: Config) -> bool:
+    return evidence.agreement >= 1 - config.induction.error_rate
 
 
 def _better(new: Hypothesis | None, old: Hypothesis) -> Hypothesis:

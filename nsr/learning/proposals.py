@@ -8,18 +8,19 @@ Shape letters: B examples, C candidates, N tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nsr.arrays import ragged_to_padded
-from nsr.learning.abduction import Explanation, Tree, explain, neighbours
+from nsr.learning.abduction import Explanation, Guess, Knowledge, Tree, explain, neighbours
 from nsr.learning.config import SearchConfig
 from nsr.learning.deduction import Candidates, Modules, candidates, execute
-from nsr.semantics.execution import ABSENT, UNREVISED
-from nsr.semantics.values import ValueTable
+from nsr.perception.perception import Alternative
+from nsr.semantics.execution import ABSENT, UNREVISED, Layout
+from nsr.semantics.values import Value, ValueTable
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def propose(
     modules: Modules,
     inputs: Sequence[Any],
     wanted: np.ndarray,
+    guesses: Mapping[int, Sequence[Guess]],
     config: SearchConfig,
     generator: np.random.Generator,
 ) -> Proposals:
@@ -78,6 +80,7 @@ def propose(
         modules: the machine.
         inputs: the inputs of B examples.
         wanted: value ids of their outputs, shape (B,).
+        guesses: what unknown words may mean.
         config: how to search.
         generator: samples trees.
     """
@@ -86,32 +89,37 @@ def propose(
     exact = trees.take(hits[_rank(trees.sentence[hits]) < config.explanations])
     unsolved = np.setdiff1d(np.arange(len(inputs)), exact.sentence)
     starts = np.searchsorted(trees.sentence, np.arange(len(inputs) + 1))
+    knowledge = Knowledge(modules.lexicon, modules.executor, guesses if config.guesses else {})
     found: list[tuple[int, float, Explanation]] = []
     for sentence in unsolved.tolist():
         rows = trees.take(np.arange(starts[sentence], starts[sentence + 1]))
         goal = modules.executor.values[int(wanted[sentence])]
         found += [
             (sentence, log_prob, explanation)
-            for log_prob, explanation in _revise(modules, inputs[sentence], rows, goal, config)
+            for log_prob, explanation in _revise(
+                knowledge, rows, goal, modules.perception.alternatives(inputs[sentence]), config
+            )
         ]
     return Proposals.exact(exact).then(_stack(found, modules.executor.values))
 
 
 def _revise(
-    modules: Modules, sentence: Any, trees: Candidates, wanted: Any, config: SearchConfig
+    knowledge: Knowledge,
+    trees: Candidates,
+    wanted: Value,
+    alternatives: Sequence[Sequence[Alternative]],
+    config: SearchConfig,
 ) -> list[tuple[float, Explanation]]:
     """Explanations of one example by revising its candidates, each with its log-probability."""
-    alternatives = modules.perception.alternatives(sentence)
     found: list[tuple[float, Explanation]] = []
 
     def search(tree: Tree, log_prob: float) -> None:
-        for explanation in explain(tree, wanted, modules.lexicon, modules.executor, config, alternatives):
+        for explanation in explain(tree, wanted, knowledge, config, alternatives):
             found.append((log_prob + explanation.gain, explanation))
             if len(found) >= config.explanations:
                 return
 
-    unknown = _unknown_keys(modules, trees)
-    plausible = np.flatnonzero(unknown <= config.revisions)
+    plausible = _plausible(knowledge, trees, config)
     for row in plausible.tolist():
         if len(found) >= config.explanations:
             break
@@ -124,18 +132,17 @@ def _revise(
     return found
 
 
-def _unknown_keys(modules: Modules, trees: Candidates) -> np.ndarray:
-    """How many nodes of each candidate have no program, shape (C,)."""
-    rows = np.arange(len(trees))
-    arity = np.zeros(trees.heads.shape, np.int64)
-    for position in range(trees.heads.shape[1]):
-        row = rows[trees.heads[:, position] >= 0]
-        arity[row, trees.heads[row, position]] += 1
-    known = np.zeros((len(modules.lexicon.symbols), arity.shape[1] + 1), bool)
-    for symbol, count in modules.lexicon.entries:
+def _plausible(knowledge: Knowledge, trees: Candidates, config: SearchConfig) -> np.ndarray:
+    """The candidates with no more nodes without program than can be revised, those with the fewest first."""
+    arity = Layout.of(trees.heads).arity
+    known = np.zeros((len(knowledge.lexicon.symbols), trees.heads.shape[1] + 1), bool)
+    for symbol, count in knowledge.lexicon.entries:
         if count < known.shape[1]:
             known[symbol, count] = True
-    return (~known[trees.symbols, arity] & (trees.heads != ABSENT)).sum(axis=1)
+    unknown = ~known[trees.symbols, arity] & (trees.heads != ABSENT)
+    counted = unknown & (arity > 0) if knowledge.guesses else unknown
+    rows = np.flatnonzero(counted.sum(axis=1) <= config.revisions)
+    return rows[np.argsort(unknown[rows].sum(axis=1), kind="stable")]
 
 
 def _tree(trees: Candidates, row: int) -> Tree:
@@ -149,8 +156,8 @@ def _stack(found: list[tuple[int, float, Explanation]], values: ValueTable) -> P
     heads, _ = ragged_to_padded([each.tree.heads for _, _, each in found], ABSENT)
     revised = np.full(heads.shape, UNREVISED, np.int64)
     for row, (_, _, explanation) in enumerate(found):
-        for evidence in explanation.evidence:
-            revised[row, evidence.node] = values.id(evidence.value)
+        for node, value in explanation.revised:
+            revised[row, node] = values.id(value)
     sentence = np.array([sentence for sentence, _, _ in found], np.int64)
     log_probs = np.array([log_prob for _, log_prob, _ in found], float)
     return Proposals(Candidates(sentence, symbols, heads, lengths, log_probs), revised)

@@ -20,13 +20,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from nsr.learning.association import associate
 from nsr.learning.config import Config
-from nsr.learning.consistency import Nodes, collect, weigh
+from nsr.learning.consistency import Nodes, collect, support, weigh
 from nsr.learning.deduction import Candidates, Deduction, Modules, deduce
-from nsr.learning.lexicon import learn_lexicon
+from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose
 from nsr.semantics.induction import Space
 from nsr.semantics.values import Value
+from nsr.syntax.parser import VIEWS
 from nsr.syntax.signatures import DependencyGrammar
 
 PATIENCE = 3  # rounds without improvement after which the last stage ends
@@ -42,6 +44,8 @@ class Position:
         best: best accuracy of the stage so far.
         stale: rounds since it was reached.
         settled: whether the parser has been refitted to the trees it chose itself.
+        sight: how much the parser may see of a configuration (an index into ``nsr.syntax.parser.VIEWS``); it grows
+            when a stage makes no progress.
     """
 
     stage: int = 0
@@ -49,6 +53,7 @@ class Position:
     best: float = -1.0
     stale: int = 0
     settled: bool = False
+    sight: int = 0
 
 
 @dataclass
@@ -70,172 +75,186 @@ class Clock:
 OnRound = Callable[[Position, dict[str, Any]], None]
 
 
-def stages(lengths: np.ndarray, curriculum: str) -> list[int]:
-    """The longest input of each stage: 1, 2, 3, 4, then half as long again each time, where there is any such input."""
+def stages(lengths: np.ndarray, curriculum: str, least: int) -> list[int]:
+    """The longest input of each stage: 1, 2, 3, 4, then half as long again each time.
+
+    A stage that would have fewer than ``least`` examples is joined to the next.
+    """
     longest = int(lengths.max(initial=1))
     if curriculum == "none":
         return [longest]
     limits, limit = [], 1
     while limit < longest:
         limits.append(limit)
-        limit = max(limit + 1, limit * 3 // 2) if limit >= 4 else limit + 1
-    limits.append(longest)
-    shortest = int(lengths.min(initial=longest))
-    return [limit for limit in limits if limit >= shortest]
+        limit = limit + 1 if limit < 4 else limit * 3 // 2
+    return [limit for limit in limits if (lengths <= limit).sum() >= least] + [longest]
 
 
-def train(
-    modules: Modules,
-    inputs: Sequence[Any],
-    outputs: Sequence[Value],
-    space: Space,
-    config: Config,
-    seed: int,
-    clock: Clock,
-    on_round: OnRound,
-    learned_from: set[int],
-    start: Position,
-) -> None:
-    """Learn from distinct examples; changes the modules in place.
+class Trainer:
+    """Learns from distinct examples; changes the modules in place.
 
     Args:
-        modules: the machine, fresh or as it was at ``start``.
+        modules: the machine, fresh or as it was at the position to continue from.
         inputs, outputs: the examples.
         space: what programs may be made of.
         config: all settings.
         seed: with the position, the source of all randomness.
         clock: collects seconds by phase.
-        on_round: called after each round with the next position and the round's record.
         learned_from: collects the examples that were not just checked but learned from.
-        start: the round to begin with.
     """
-    lengths = np.array([len(each) for each in inputs])
-    wanted = modules.executor.values.ids(outputs)
-    limits = stages(lengths, config.learning.curriculum)
-    position = start
-    while position.stage < len(limits):
-        last = position.stage == len(limits) - 1
-        pool = np.flatnonzero(lengths <= limits[position.stage])
-        if not last and len(pool) > config.learning.pool:
-            generator = np.random.default_rng([seed, position.stage])
-            pool = np.sort(generator.choice(pool, config.learning.pool, replace=False))
-        began = time.perf_counter()
-        generator = np.random.default_rng([seed, position.stage, position.round])
-        with clock("deduce"):
-            deduction = deduce(modules, [inputs[index] for index in pool], fallback=False)
-        solved = deduction.results == wanted[pool]
+
+    def __init__(
+        self,
+        modules: Modules,
+        inputs: Sequence[Any],
+        outputs: Sequence[Value],
+        space: Space,
+        config: Config,
+        seed: int,
+        clock: Clock,
+        learned_from: set[int],
+    ) -> None:
+        self.modules = modules
+        self.inputs = inputs
+        self.wanted = modules.executor.values.ids(outputs)
+        self.space = space
+        self.config = config
+        self.seed = seed
+        self.clock = clock
+        self.learned_from = learned_from
+        self.lengths = np.array([len(each) for each in inputs])
+        self.limits = stages(self.lengths, config.learning.curriculum, config.learning.least)
+        reading = modules.perception.read(inputs)
+        self.guesses = associate(reading.symbols[:, 0], reading.lengths, outputs)
+
+    def run(self, on_round: OnRound, start: Position) -> None:
+        """Learn from ``start`` to the end.
+
+        Args:
+            on_round: called after each round with the next position and the round's record.
+            start: the round to begin with.
+        """
+        position = start
+        while position.stage < len(self.limits):
+            began = time.perf_counter()
+            position, record = self.round(position)
+            on_round(position, {**record, "seconds": time.perf_counter() - began})
+
+    def round(self, position: Position) -> tuple[Position, dict[str, Any]]:
+        """Deduce the stage's examples, and learn from them unless it is over; the next position and a record."""
+        learning, modules = self.config.learning, self.modules
+        last = position.stage == len(self.limits) - 1
+        pool = self.pool(position.stage, None if last else learning.pool)
+        generator = np.random.default_rng([self.seed, position.stage, position.round])
+        with self.clock("deduce"):
+            deduction = deduce(modules, [self.inputs[index] for index in pool], fallback=False)
+        solved = deduction.results == self.wanted[pool]
         accuracy = float(solved.mean())
         record: dict[str, Any] = {
             "stage": position.stage,
-            "tokens": limits[position.stage],
+            "tokens": self.limits[position.stage],
             "round": position.round,
             "examples": len(pool),
             "accuracy": accuracy,
         }
-        improved = accuracy > position.best
-        stale = 0 if improved else position.stale + 1
-        done = accuracy >= (1.0 if last else config.learning.threshold)
-        done |= position.round >= config.learning.rounds or (last and stale >= PATIENCE)
+        stale = 0 if accuracy > position.best else position.stale + 1
+        done = accuracy >= (1.0 if last else learning.threshold)
+        done |= position.round >= learning.rounds or (last and stale >= PATIENCE)
         if done and (position.settled or position.round == 0):
-            position = Position(position.stage + 1)
-        elif done:
-            record["parser_loss"] = _settle(modules, deduction, solved, config, generator, clock)
-            position = replace(position, settled=True)
-        else:
-            record |= _learn(
-                modules,
-                inputs,
-                wanted,
-                pool,
-                solved,
-                deduction,
-                space,
-                config,
-                generator,
-                clock,
-                learned_from,
-            )
-            position = Position(position.stage, position.round + 1, max(position.best, accuracy), stale)
-        record["seconds"] = time.perf_counter() - began
-        on_round(position, record)
+            return Position(position.stage + 1, sight=position.sight), record
+        if done:
+            record["parser_loss"] = self.settle(deduction, solved, generator, position.sight)
+            return replace(position, settled=True), record
+        sight = min(position.sight + (stale > 0), len(VIEWS) - 1)
+        record |= self.learn(pool, solved, deduction, generator, sight, guess=stale > 0)
+        best = max(position.best, accuracy)
+        return Position(position.stage, position.round + 1, best, stale, sight=sight), record
+
+    def pool(self, stage: int, most: int | None) -> np.ndarray:
+        """The examples of a stage: those that are short enough, or a draw of them."""
+        fitting = np.flatnonzero(self.lengths <= self.limits[stage])
+        return fitting if most is None else _draw(fitting, most, np.random.default_rng([self.seed, stage]))
+
+    def learn(
+        self,
+        pool: np.ndarray,
+        solved: np.ndarray,
+        deduction: Deduction,
+        generator: np.random.Generator,
+        sight: int,
+        guess: bool,
+    ) -> dict[str, Any]:
+        """One round of abduction and learning on a batch; returns what to record of it.
+
+        Args:
+            pool: the stage's examples.
+            solved: which of them are solved.
+            deduction: how.
+            generator: draws the batch and samples trees.
+            sight: how much the parser may see.
+            guess: whether several nodes of a tree may be without program, the leaves among them being guessed.
+        """
+        learning, modules, values = self.config.learning, self.modules, self.modules.executor.values
+        failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
+        kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
+        self.learned_from.update(pool[failed].tolist(), pool[kept].tolist())
+        with self.clock("abduce"):
+            batch = [self.inputs[index] for index in pool[failed]]
+            wanted = self.wanted[pool[failed]]
+            found = propose(modules, batch, wanted, self.guesses if guess else {}, self.config.search, generator)
+            proposals = found.then(Proposals.exact(_solutions(deduction, kept, len(failed))))
+            trees = proposals.trees
+            execution = modules.executor.execute(trees.symbols, trees.heads, modules.lexicon, proposals.revised)
+            nodes = Nodes(proposals, execution)
+            grammar, passes = DependencyGrammar.of(modules.lexicon), learning.consistency
+            weights = weigh(proposals, nodes, modules.lexicon, grammar, passes)
+        with self.clock("induce"):
+            evidence = collect(nodes, weights, values, modules.lexicon)
+            hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator)
+        if hypotheses:  # judge the candidates by what is now supposed, and that by the candidates
+            with self.clock("abduce"):
+                backing = support(nodes, hypotheses, modules.executor)
+                weights = weigh(proposals, nodes, modules.lexicon, grammar, passes, backing)
+            with self.clock("induce"):
+                evidence = collect(nodes, weights, values, modules.lexicon)
+                hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator)
+        modules.lexicon = revise(modules.lexicon, evidence, hypotheses, self.config)
+        loss = self.fit_parser(trees, weights, generator, sight)
+        with self.clock("perception"):
+            sources = np.concatenate([pool[failed], pool[kept]])[trees.sentence]
+            modules.perception.fit([self.inputs[index] for index in sources], trees.symbols, weights)
+        return {
+            "guess": guess,
+            "searched": len(failed),
+            "explained": found.explained,
+            "candidates": len(proposals),
+            "supposed": len(hypotheses),
+            "programs": len(modules.lexicon.entries),
+            "parser_loss": loss,
+            "sight": sight,
+        }
+
+    def settle(self, deduction: Deduction, solved: np.ndarray, generator: np.random.Generator, sight: int) -> float:
+        """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
+        rows = deduction.row[_draw(np.flatnonzero(solved), self.config.learning.pool, generator)]
+        return self.fit_parser(deduction.trees.take(rows), np.ones(len(rows)), generator, sight)
+
+    def fit_parser(self, trees: Candidates, weights: np.ndarray, generator: np.random.Generator, sight: int) -> float:
+        """Fit the dependency grammar and the parser to weighted trees; returns the parser's loss."""
+        modules = self.modules
+        with self.clock("parser"):
+            grammar = DependencyGrammar.of(modules.lexicon)
+            modules.parser.license(grammar.observe(trees.symbols, trees.heads, weights, self.config.learning.prune))
+            noise = torch.Generator().manual_seed(int(generator.integers(2**31)))
+            return modules.parser.fit(trees.symbols, trees.heads, trees.lengths, weights, noise, sight)
 
 
-def _learn(
-    modules: Modules,
-    inputs: Sequence[Any],
-    wanted: np.ndarray,
-    pool: np.ndarray,
-    solved: np.ndarray,
-    deduction: Deduction,
-    space: Space,
-    config: Config,
-    generator: np.random.Generator,
-    clock: Clock,
-    learned_from: set[int],
-) -> dict[str, Any]:
-    """One round of abduction and learning on a batch; returns what to record of it."""
-    failed = _draw(np.flatnonzero(~solved), config.learning.batch // 2, generator)
-    kept = _draw(np.flatnonzero(solved), config.learning.batch - len(failed), generator)
-    learned_from.update(pool[failed].tolist(), pool[kept].tolist())
-    with clock("abduce"):
-        batch = [inputs[index] for index in pool[failed]]
-        found = propose(modules, batch, wanted[pool[failed]], config.search, generator)
-        exact = deduction.trees.take(deduction.row[kept])
-        numbering = np.full(len(pool), -1)
-        numbering[kept] = len(failed) + np.arange(len(kept))
-        exact = Proposals.exact(exact.renumber(numbering[exact.sentence]))
-        proposals = found.then(exact)
-        execution = modules.executor.execute(
-            proposals.trees.symbols, proposals.trees.heads, modules.lexicon, proposals.revised
-        )
-        nodes = Nodes(proposals, execution)
-        grammar = DependencyGrammar.of(modules.lexicon)
-        weights = weigh(proposals, nodes, modules.lexicon, grammar, config.learning.consistency)
-    with clock("induce"):
-        evidence = collect(nodes, weights, modules.executor.values, modules.lexicon)
-        modules.lexicon, searched = learn_lexicon(modules.lexicon, evidence, space, config, generator)
-    loss = _fit_parser(modules, proposals.trees, weights, config, generator, clock)
-    with clock("perception"):
-        sentences = np.concatenate([pool[failed], pool[kept]])[proposals.trees.sentence]
-        modules.perception.fit([inputs[index] for index in sentences], proposals.trees.symbols, weights)
-    return {
-        "searched": len(failed),
-        "explained": found.explained,
-        "candidates": len(proposals),
-        "inductions": searched,
-        "programs": len(modules.lexicon.entries),
-        "parser_loss": loss,
-        "view": int(modules.parser.scorer.view_index),
-    }
-
-
-def _settle(
-    modules: Modules,
-    deduction: Deduction,
-    solved: np.ndarray,
-    config: Config,
-    generator: np.random.Generator,
-    clock: Clock,
-) -> float:
-    """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
-    rows = deduction.row[_draw(np.flatnonzero(solved), config.learning.pool, generator)]
-    return _fit_parser(modules, deduction.trees.take(rows), np.ones(len(rows)), config, generator, clock)
-
-
-def _fit_parser(
-    modules: Modules,
-    trees: Candidates,
-    weights: np.ndarray,
-    config: Config,
-    generator: np.random.Generator,
-    clock: Clock,
-) -> float:
-    """Fit the dependency grammar and the parser to weighted trees; returns the parser's loss."""
-    with clock("parser"):
-        grammar = DependencyGrammar.of(modules.lexicon)
-        modules.parser.license(grammar.observe(trees.symbols, trees.heads, weights, config.learning.prune))
-        noise = torch.Generator().manual_seed(int(generator.integers(2**31)))
-        return modules.parser.fit(trees.symbols, trees.heads, trees.lengths, weights, noise)
+def _solutions(deduction: Deduction, kept: np.ndarray, start: int) -> Candidates:
+    """The trees by which these inputs of the pool were solved, as inputs ``start``, ``start + 1``, ... of a batch."""
+    numbering = np.full(len(deduction.row), -1)
+    numbering[kept] = start + np.arange(len(kept))
+    trees = deduction.trees.take(deduction.row[kept])
+    return replace(trees, sentence=numbering[trees.sentence])
 
 
 def _draw(indices: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:

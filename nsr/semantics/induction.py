@@ -9,7 +9,8 @@ size 3.
 Examples may be wrong. Programs are found on small subsets of the table and judged on all of it, contradictions
 included, by their posterior: a likelihood with a chance of error, and a prior by description length. A node costs the
 choice of a production, a constant also the choice of its token, so of two programs that explain the same examples the
-one without constants is often preferred although it is longer: it says more with less.
+one without constants is often preferred although it is longer: it says more with less. Subsets are drawn until one
+without errors was most likely among them (Fischler and Bolles 1981).
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
+from nsr.errors import ConfigError
 from nsr.semantics.primitives import Primitive, PrimitiveSet, Type
-from nsr.semantics.programs import Argument, Call, Constant, Term, compile_term, quote, size, subterms
+from nsr.semantics.programs import MAX_SIZE, Argument, Call, Constant, Term, compile_term, quote, size, subterms
 from nsr.semantics.values import MISSING, Value
+
+
+RISK = 0.01  # chance that no subset searched was right for a program that explains more than the best one found
 
 
 @dataclass(frozen=True)
@@ -33,10 +40,17 @@ class InductionConfig:
 
     max_program_size: int = 8  # terms are enumerated up to this size; joins reach about twice as far
     max_bank: int = 4_000  # distinct terms kept in one search
-    subset: int = 6  # examples that a search must explain exactly
-    subsets: int = 4  # searches on different subsets before giving up
+    subset: int = 4  # examples that a search must explain exactly: few enough that all of them may be right
+    subsets: int = 16  # searches on different subsets before giving up
     error_rate: float = 0.02  # chance that an example is wrong, under the likelihood
     bits_per_node: float = 2.0  # description length of one node of a program; a constant costs its token too
+
+    def __post_init__(self) -> None:
+        for name in ("max_program_size", "max_bank", "subset", "subsets"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"option {name!r} must be 1 or more, not {getattr(self, name)!r}")
+        if not 0 < self.error_rate < 0.5:
+            raise ConfigError(f"option 'error_rate' must be above 0 and below 0.5, not {self.error_rate!r}")
 
 
 @dataclass(frozen=True)
@@ -112,30 +126,30 @@ def induce(
         the best program found, or None if no subset of the examples has one.
     """
     table = majority(examples)
+    if not table:
+        return None
     if arity == 0:
-        return judge(quote(table[0].value), examples, space, config)
+        program = quote(table[0].value)
+        return judge(program, examples, space, config) if size(program) <= MAX_SIZE else None
     best: Hypothesis | None = None
-    for subset in _subsets(table, config, generator):
+    share = 0.0  # of the table that some program found explains
+    for tried, subset in enumerate(_subsets(table, config, generator), start=1):
         program = _search(subset, arity, space, config)
-        if program is None:
-            continue
-        found = judge(program, examples, space, config)
-        if best is None or found.score > best.score:
-            best = found
-        if found.agreement == 1.0 or judge(program, table, space, config).agreement == 1.0:
+        if program is not None:
+            found = judge(program, examples, space, config)
+            best = found if best is None or found.score > best.score else best
+            share = max(share, judge(program, table, space, config).agreement)
+        if (1 - share**config.subset) ** tried < RISK:
             break
     return best
 
 
 def majority(examples: Sequence[Example]) -> list[Example]:
-    """One example for each tuple of arguments: the value with most weight, with the weight of all; heaviest first."""
+    """One example for each tuple of arguments: the value with most weight, with that weight; heaviest first."""
     votes: dict[tuple[Value, ...], dict[Value, float]] = defaultdict(lambda: defaultdict(float))
     for example in examples:
         votes[example.arguments][example.value] += example.weight
-    table = [
-        Example(arguments, max(values, key=lambda value: values[value]), sum(values.values()))
-        for arguments, values in votes.items()
-    ]
+    table = [Example(arguments, *max(values.items(), key=itemgetter(1))) for arguments, values in votes.items()]
     return sorted(table, key=lambda example: -example.weight)
 
 
@@ -152,94 +166,105 @@ def _subsets(table: list[Example], config: InductionConfig, generator: np.random
 Vector = tuple[Value, ...]  # the values of a term on the examples of a search
 
 
+class _Known(NamedTuple):
+    """A term with its type, its values and its description length."""
+
+    term: Term
+    type: Type
+    vector: Vector
+    bits: float
+
+
 def _search(examples: list[Example], arity: int, space: Space, config: InductionConfig) -> Term | None:
     """The term with the shortest description found whose values on these examples are the wanted ones."""
-    wanted: Vector = tuple(example.value for example in examples)
-    bank = _Bank(examples, arity, space, config, max(map(_length, wanted)))
-    best: Term | None = None
+    bank = _Bank(examples, arity, space, config)
+    best: _Known | None = None
     for term_size in range(1, config.max_program_size + 1):
-        if best is not None and term_size * config.bits_per_node >= space.bits(best, config):
-            break  # no term of this size can be shorter
-        for term, vector in bank.grow(term_size):
-            bank.add(term, vector, term_size)
-            if len(bank) >= config.max_bank:
-                return best
-        found = [bank.terms.get((space.primitives.value_type, wanted)), *bank.join(wanted), best]
-        best = min(
-            (term for term in found if term is not None),
-            key=lambda term: space.bits(term, config),
-            default=None,
-        )
-    return best
+        if bank.full or (best is not None and best.bits <= term_size * config.bits_per_node):
+            break  # no term of this size is shorter
+        bank.grow(term_size)
+        found = [known for known in (bank.answer(), *bank.join(), best) if known is not None]
+        best = min(found, key=lambda known: known.bits, default=None)
+    return best.term if best is not None else None
 
 
 class _Bank:
-    """Terms by type and values, and by type and size."""
+    """The shortest known term for each type and vector of values."""
 
-    def __init__(
-        self, examples: list[Example], arity: int, space: Space, config: InductionConfig, longest: int
-    ) -> None:
-        self.examples = examples
-        self.arity = arity
+    def __init__(self, examples: list[Example], arity: int, space: Space, config: InductionConfig) -> None:
+        self.wanted: Vector = tuple(example.value for example in examples)
+        self.arguments: list[Vector] = [tuple(each.arguments[index] for each in examples) for index in range(arity)]
+        self.longest = max(map(_length, itertools.chain(self.wanted, *self.arguments)))
         self.space = space
         self.config = config
-        self.longest = longest  # lists longer than every wanted value lead nowhere: only cdr makes them shorter
-        self.terms: dict[tuple[Type, Vector], Term] = {}
-        self.by_size: dict[tuple[Type, int], list[tuple[Term, Vector]]] = defaultdict(list)
+        self.by_vector: dict[Type, dict[Vector, _Known]] = {kind: {} for kind in Type}
+        self.by_size: dict[Type, dict[int, list[_Known]]] = {kind: defaultdict(list) for kind in Type}
 
-    def __len__(self) -> int:
-        return len(self.terms)
+    @property
+    def full(self) -> bool:
+        """Whether no more terms are taken."""
+        return sum(map(len, self.by_vector.values())) >= self.config.max_bank
 
-    def add(self, term: Term, vector: Vector, term_size: int) -> None:
-        """Keep a term unless one with the same values has a description as short."""
-        kind, bits = self._type(term), self.space.bits(term, self.config)
-        known = self.terms.get((kind, vector))
-        if known is None or bits < self.space.bits(known, self.config):
-            self.terms[kind, vector] = term
-            self.by_size[kind, term_size].append((term, vector))
+    def grow(self, term_size: int) -> None:
+        """Take the terms of this size over the bank's smaller terms, until the bank is full."""
+        # A list longer than all in the examples leads nowhere unless cdr makes it shorter again, by one for each node.
+        longest = self.longest + self.config.max_program_size - term_size
+        for known in self._leaves() if term_size == 1 else self._calls(term_size):
+            rival = self.by_vector[known.type].get(known.vector)
+            if rival is not None and rival.bits <= known.bits:
+                continue
+            if any(value is MISSING or _length(value) > longest for value in known.vector):
+                continue
+            self.by_vector[known.type][known.vector] = known
+            self.by_size[known.type][term_size].append(known)
+            if self.full:
+                return
 
-    def grow(self, term_size: int) -> Iterator[tuple[Term, Vector]]:
-        """All terms of this size over the bank's smaller terms, those without constants first."""
-        count = len(self.examples)
-        if term_size == 1:
-            for index in range(self.arity):
-                yield Argument(index), tuple(example.arguments[index] for example in self.examples)
-        for primitive in self.space.primitives.primitives:
-            for sizes in _compositions(term_size - 1, len(primitive.arguments)):
-                pools = [self.by_size[kind, part] for kind, part in zip(primitive.arguments, sizes, strict=True)]
-                for parts in itertools.product(*pools):
-                    columns = [vector for _, vector in parts]
-                    vector = tuple(primitive.apply(*(column[row] for column in columns)) for row in range(count))
-                    if MISSING not in vector and all(_length(value) <= self.longest for value in vector):
-                        yield Call(primitive, tuple(term for term, _ in parts)), vector
-        if term_size == 1:
-            for token in self._constants():
-                yield Constant(token), (token,) * count
+    def answer(self) -> _Known | None:
+        """The term with the wanted values."""
+        return self.by_vector[self.space.primitives.value_type].get(self.wanted)
 
-    def join(self, wanted: Vector) -> Iterator[Term]:
+    def join(self) -> Iterator[_Known]:
         """The calls of a primitive on two terms of the bank that give the wanted values."""
         for primitive in self.space.primitives.primitives:
             if primitive.invert is None or len(primitive.arguments) != 2:
                 continue
-            for (kind, vector), term in self.terms.items():
-                if kind is primitive.arguments[0] and (rest := _residual(primitive, vector, wanted)) is not None:
-                    other = self.terms.get((primitive.arguments[1], rest))
-                    if other is not None:
-                        yield Call(primitive, (term, other))
+            firsts, seconds = (self.by_vector[kind] for kind in primitive.arguments)
+            for first in firsts.values():
+                rest = _residual(primitive, first.vector, self.wanted)
+                if rest is not None and rest in seconds:
+                    yield self._call(primitive, (first, seconds[rest]), self.wanted)
+
+    def _leaves(self) -> Iterator[_Known]:
+        """Arguments, primitives without arguments and, last, constants."""
+        kind, bits = self.space.primitives.value_type, self.config.bits_per_node
+        for index, vector in enumerate(self.arguments):
+            yield _Known(Argument(index), kind, vector, bits)
+        for primitive in self.space.primitives.primitives:
+            if not primitive.arguments:
+                yield self._call(primitive, (), (primitive.apply(),) * len(self.wanted))
+        for constant in map(Constant, self._constants()):
+            vector = (constant.value,) * len(self.wanted)
+            yield _Known(constant, Type.TOKEN, vector, self.space.bits(constant, self.config))
+
+    def _calls(self, term_size: int) -> Iterator[_Known]:
+        """Primitives applied to terms of the bank."""
+        for primitive in self.space.primitives.primitives:
+            for sizes in _compositions(term_size - 1, len(primitive.arguments)):
+                pools = [self.by_size[kind][part] for kind, part in zip(primitive.arguments, sizes, strict=True)]
+                for parts in itertools.product(*pools):
+                    vector = tuple(map(primitive.apply, *(part.vector for part in parts)))
+                    yield self._call(primitive, parts, vector)
+
+    def _call(self, primitive: Primitive, parts: Sequence[_Known], vector: Vector) -> _Known:
+        term = Call(primitive, tuple(part.term for part in parts))
+        bits = self.config.bits_per_node + sum(part.bits for part in parts)
+        return _Known(term, primitive.result, vector, bits)
 
     def _constants(self) -> list[str]:
         """Tokens that every wanted value has: a constant of the program shows in all of its results."""
-        wanted = [set(example.value) for example in self.examples if isinstance(example.value, tuple)]
+        wanted = [set(value) for value in self.wanted if isinstance(value, tuple)]
         return sorted(set(self.space.constants).intersection(*wanted)) if wanted else []
-
-    def _type(self, term: Term) -> Type:
-        match term:
-            case Argument():
-                return self.space.primitives.value_type
-            case Constant():
-                return Type.TOKEN
-            case Call(primitive):
-                return primitive.result
 
 
 def _residual(primitive: Primitive, first: Vector, wanted: Vector) -> Vector | None:

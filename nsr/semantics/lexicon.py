@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from nsr.errors import ProgramError
 from nsr.semantics.primitives import PrimitiveSet
-from nsr.semantics.programs import Term, build_term, parse_text, result_type, to_text
+from nsr.semantics.programs import Term, build_term, parse_text, position, read_string, to_text
 
 
 class Key(NamedTuple):
@@ -101,21 +101,19 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet)
     entries: dict[Key, Entry] = {}
     for tree in parse_text(text, "lexicon").children:
         *head, body = tree.children
-        where = f"line {tree.meta.line}, column {tree.meta.column}"
-        name_at = next(place for place, token in enumerate(head) if token.type == "STRING")
-        name, arity = json.loads(head[name_at]), len(head) - 1
-        arguments = [str(token) for token in head if token.type == "ARGUMENT"]
-        if arguments != [f"x{index}" for index in range(arity)]:
-            raise ProgramError(f"{where}: arguments must be numbered x0, x1, ... from left to right")
+        left = next(place for place, token in enumerate(head) if token.type == "STRING")
+        symbol, arguments = head[left], head[:left] + head[left + 1 :]
+        for index, argument in enumerate(arguments):
+            if argument != f"x{index}":
+                raise ProgramError(f"{position(argument)}: arguments must be numbered x0, x1, ... from left to right")
+        name, arity = read_string(symbol), len(arguments)
         if name not in ids:
-            raise ProgramError(f"{where}: unknown symbol {name!r}")
+            raise ProgramError(f"{position(symbol)}: unknown symbol {symbol}")
         program = build_term(body, primitives, arity)
-        if (found := result_type(program, primitives.value_type)) is not primitives.value_type:
-            raise ProgramError(f"{where}: the program is a {found.value}, not a {primitives.value_type.value}")
-        key, signatures = Key(ids[name], arity), frozenset({Signature(name_at, arity - name_at)})
+        key, signatures = Key(ids[name], arity), frozenset({Signature(left, arity - left)})
         if key in entries:
             if entries[key].program != program:
-                raise ProgramError(f"{where}: {name!r} has another program with {arity} arguments already")
+                raise ProgramError(f"{position(symbol)}: {symbol} has another program of {arity} arguments already")
             signatures |= entries[key].signatures
         entries[key] = Entry(program, signatures)
     return Lexicon(symbols, entries)

@@ -31,13 +31,14 @@ class Type(Enum):
 Invert = Callable[[Value, Sequence[Value | None]], Iterable[tuple[Value, ...]]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Primitive:
-    """A typed function.
+    """A typed function; equal to itself only.
 
     ``apply`` takes defined values of the argument types and returns a value, or MISSING where it is undefined.
-    ``invert(result, known)`` yields the argument tuples that give ``result`` and agree with ``known`` (``None`` where
-    an argument is not known). It is ``None`` for a primitive that has too many to list.
+    ``invert(result, known)`` yields the argument tuples that give ``result``. What is known of them (``None`` where an
+    argument is not) may be used to yield fewer, but need not be agreed with. It is ``None`` for a primitive that has
+    too many to list.
     """
 
     name: str

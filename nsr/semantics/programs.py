@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from lark import Lark, Transformer, v_args
-from lark.exceptions import UnexpectedInput, VisitError
+from lark import Lark, Token, Tree, v_args
+from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
+from lark.visitors import Transformer_NonRecursive
 
 from nsr.errors import ProgramError
 from nsr.semantics.primitives import CONS, NIL, Primitive, PrimitiveSet, Type
@@ -108,21 +109,19 @@ def parse_program(text: str, primitives: PrimitiveSet, arity: int) -> Term:
     Raises:
         ProgramError: line and column of what does not parse, is not known, or is not well typed.
     """
-    term = build_term(parse_text(text, "term"), primitives, arity)
-    found = result_type(term, primitives.value_type)
-    if found is not primitives.value_type:
-        raise ProgramError(f"line 1, column 1: the program is a {found.value}, not a {primitives.value_type.value}")
-    return term
+    return build_term(parse_text(text, "term"), primitives, arity)
 
 
-def parse_text(text: str, start: str):
+def parse_text(text: str, start: str) -> Tree:
     """Parse program text from one of the grammar's start rules; errors become :class:`ProgramError`."""
     try:
         return _program_grammar().parse(text, start=start)
     except UnexpectedInput as error:
-        where = f"line {max(error.line, 1)}, column {max(error.column, 1)}" if error.line else "at the end"
-        found = repr(text[error.pos_in_stream or 0 :][:12]) if error.pos_in_stream is not None else "the end"
-        raise ProgramError(f"{where}: {found} is not what a program has here") from None
+        if isinstance(error, UnexpectedToken) and error.token.type == "$END":
+            lines = text.split("\n")
+            raise ProgramError(f"line {len(lines)}, column {len(lines[-1]) + 1}: the text stops too early") from None
+        found, *_ = text[error.pos_in_stream :].split("\n")
+        raise ProgramError(f"{position(error)}: {found[:12]!r} is not what a program has here") from None
 
 
 @cache
@@ -130,46 +129,66 @@ def _program_grammar() -> Lark:
     return load_grammar("program", start=("lexicon", "term"))
 
 
-def build_term(tree, primitives: PrimitiveSet, arity: int) -> Term:
+def build_term(tree: Tree, primitives: PrimitiveSet, arity: int) -> Term:
     """The checked term of a parse tree from ``grammars/program.lark``.
 
     Raises:
-        ProgramError: line and column of an unknown name, a wrong number of arguments or a wrong type.
+        ProgramError: line and column of an unknown name, a wrong number of arguments, a wrong type or a term that is
+            too large.
     """
+    if sum(1 for _ in tree.iter_subtrees()) > MAX_SIZE:
+        raise ProgramError(f"{position(tree.meta)}: more than {MAX_SIZE} nodes")
     try:
         term = _TermBuilder(primitives, arity).transform(tree)
     except VisitError as error:
         if isinstance(error.orig_exc, ProgramError):
             raise error.orig_exc from None
         raise
-    if size(term) > MAX_SIZE:
-        raise ProgramError(f"line {tree.meta.line}, column {tree.meta.column}: more than {MAX_SIZE} nodes")
+    found = result_type(term, primitives.value_type)
+    if found is not primitives.value_type:
+        raise ProgramError(f"{position(tree.meta)}: the program has type {found.value}, not {primitives.value_type.value}")
     return term
 
 
+def read_string(token: Token) -> str:
+    """The text that a string of the program language denotes.
+
+    Raises:
+        ProgramError: line and column of an escape that does not exist, or of half a character.
+    """
+    try:
+        text = json.loads(token)
+        text.encode()
+    except ValueError:
+        raise ProgramError(f"{position(token)}: {token} is not a well-formed string") from None
+    return text
+
+
+def position(place) -> str:
+    """Where a token, a tree's ``meta`` or a lark error is, for messages."""
+    return f"line {place.line}, column {place.column}"
+
+
 @v_args(meta=True)
-class _TermBuilder(Transformer):
+class _TermBuilder(Transformer_NonRecursive):
     """One method a rule of ``grammars/program.lark``."""
 
     def __init__(self, primitives: PrimitiveSet, arity: int) -> None:
         super().__init__()
         self.primitives = primitives
-        self.arity = arity
+        self.arguments = {f"x{index}": Argument(index) for index in range(arity)}
 
     def token(self, meta, children) -> Term:
-        try:
-            return Constant(json.loads(children[0]))
-        except ValueError:
-            raise ProgramError(f"{_at(meta)}: {children[0]} is not a well-formed string") from None
+        return Constant(read_string(children[0]))
 
     def number(self, meta, children) -> Term:
         return Constant(int(children[0]))
 
     def argument(self, meta, children) -> Term:
-        index = int(children[0][1:])
-        if index >= self.arity:
-            raise ProgramError(f"{_at(meta)}: {children[0]} is not an argument; there are {self.arity}")
-        return Argument(index)
+        if children[0] not in self.arguments:
+            known = ", ".join(self.arguments) or "none"
+            raise ProgramError(f"{position(meta)}: {children[0]} is not an argument; there are: {known}")
+        return self.arguments[children[0]]
 
     def name(self, meta, children) -> Term:
         return self.call(meta, children)
@@ -178,28 +197,24 @@ class _TermBuilder(Transformer):
         name, *arguments = children
         if name not in self.primitives:
             known = ", ".join(primitive.name for primitive in self.primitives.primitives)
-            raise ProgramError(f"{_at(meta)}: unknown primitive '{name}'; known: {known}")
+            raise ProgramError(f"{position(meta)}: unknown primitive '{name}'; known: {known}")
         primitive = self.primitives[str(name)]
         if len(arguments) != len(primitive.arguments):
-            raise ProgramError(f"{_at(meta)}: {name} takes {len(primitive.arguments)} arguments, not {len(arguments)}")
+            raise ProgramError(f"{position(meta)}: {name} takes {len(primitive.arguments)} arguments, not {len(arguments)}")
         for place, (wanted, argument) in enumerate(zip(primitive.arguments, arguments, strict=True), start=1):
             found = result_type(argument, self.primitives.value_type)
             if found is not wanted:
                 raise ProgramError(
-                    f"{_at(meta)}: argument {place} of {name} must be a {wanted.value}, not a {found.value}"
+                    f"{position(meta)}: argument {place} of {name} must have type {wanted.value}, not {found.value}"
                 )
         return Call(primitive, tuple(arguments))
-
-
-def _at(meta) -> str:
-    return f"line {meta.line}, column {meta.column}"
 
 
 def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], Value]:
     """A closure that runs the term on a tuple of argument values.
 
-    Undefinedness is strict: MISSING inside gives MISSING. A list longer than ``max_length`` is MISSING too, so that a
-    program bounded in size is bounded in memory.
+    Undefinedness is strict: MISSING inside gives MISSING. A call that makes a list longer than ``max_length`` is
+    MISSING too, so that a program bounded in size is bounded in memory.
     """
     match term:
         case Argument(index):

@@ -271,6 +271,7 @@ class Parser:
         lengths: np.ndarray,
         weights: np.ndarray,
         generator: torch.Generator,
+        sight: int = len(VIEWS) - 1,
     ) -> float:
         """Fit the network to weighted trees, on the distinct (features, transition) pairs of their derivations.
 
@@ -281,6 +282,7 @@ class Parser:
             lengths: shape (C,).
             weights: shape (C,).
             generator: draws the identity dropout.
+            sight: index of the last view that may be used.
 
         Returns:
             the mean loss (nats a transition) at the end.
@@ -294,7 +296,7 @@ class Parser:
             actions[first],
             np.bincount(inverse, weights[tree], len(first)),
         )
-        self.scorer.view_index.fill_(self._choose_view(features, actions, mass))
+        self.scorer.view_index.fill_(self._choose_view(features, actions, mass, sight))
         features = self.scorer.reduce(features)
         first, inverse = unique_rows(np.concatenate([features, actions[:, None]], axis=1))
         rows, wanted = torch.from_numpy(features[first]), torch.from_numpy(actions[first])
@@ -310,9 +312,9 @@ class Parser:
             step(mean)
         return loss
 
-    def _choose_view(self, features: np.ndarray, actions: np.ndarray, mass: np.ndarray) -> int:
+    def _choose_view(self, features: np.ndarray, actions: np.ndarray, mass: np.ndarray, sight: int) -> int:
         """The first view under which the usual transition is (nearly) as often right as under the last one."""
-        views = range(len(VIEWS)) if self.config.embed == "signature" else (len(VIEWS) - 1,)
+        views = range(sight + 1) if self.config.embed == "signature" else (len(VIEWS) - 1,)
         determined = []
         for index in views:
             seen = self.scorer.reduce(features, VIEWS[index])

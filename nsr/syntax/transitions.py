@@ -40,7 +40,7 @@ class Order(Enum):
 
 
 class Configurations:
-    """One configuration a row. ``advance`` changes them in place; ``select`` copies.
+    """One configuration a row; ``advance`` changes them in place.
 
     Attributes:
         stack: positions of tokens, bottom first, shape (R, N).
@@ -49,7 +49,7 @@ class Configurations:
         heads: head of each token; ROOT, PENDING or ABSENT where it has none, shape (R, N).
         left, right: dependents taken on each side, shape (R, N).
         children: positions of the last and the last but one dependent taken on the left, then on the right, NONE
-            where there is none, shape (4, R, N).
+            where there is none, shape (R, N, 4).
     """
 
     def __init__(self, lengths: np.ndarray, order: Order) -> None:
@@ -62,18 +62,17 @@ class Configurations:
         self.heads = np.where(np.arange(longest) < lengths[:, None], PENDING, ABSENT)
         self.left = np.zeros((rows, longest), np.int64)
         self.right = np.zeros((rows, longest), np.int64)
-        self.children = np.full((4, rows, longest), NONE, np.int64)
+        self.children = np.full((rows, longest, 4), NONE, np.int64)
 
     def __len__(self) -> int:
         return len(self.depth)
 
     def select(self, rows: np.ndarray | slice) -> Configurations:
-        """The configurations of these rows, copied."""
+        """The configurations of these rows: a copy for an array of rows, a view for a slice."""
         chosen = object.__new__(Configurations)
         chosen.order = self.order
-        for name in ("lengths", "stack", "depth", "buffer", "heads", "left", "right"):
-            setattr(chosen, name, getattr(self, name)[rows].copy())
-        chosen.children = self.children[:, rows].copy()
+        for name in ("lengths", "stack", "depth", "buffer", "heads", "left", "right", "children"):
+            setattr(chosen, name, getattr(self, name)[rows])
         return chosen
 
     def top(self, place: int) -> np.ndarray:
@@ -115,8 +114,8 @@ class Configurations:
             head, dependent = (upper, lower) if action == Action.LEFT_ARC else (lower, upper)
             self.heads[row, dependent] = head
             count[row, head] += 1
-            self.children[last + 1, row, head] = self.children[last, row, head]
-            self.children[last, row, head] = dependent
+            self.children[row, head, last + 1] = self.children[row, head, last]
+            self.children[row, head, last] = dependent
             self.stack[row, self.depth[row] - 2] = head
             self.depth[row] -= 1
         done = np.flatnonzero((self.depth == 1) & (self.buffer == self.lengths))
@@ -136,23 +135,12 @@ def oracle(configurations: Configurations, heads: np.ndarray) -> np.ndarray:
     rows = np.arange(len(configurations))
     first, second = configurations.top(0), configurations.top(1)
     pair = second != NONE
-    first, second = np.maximum(first, 0), np.maximum(second, 0)
-    pending = _pending_dependents(configurations, heads)
+    waiting = (heads == first[:, None]) & (configurations.heads == PENDING)  # dependents that first has still to take
+    waiting_right = waiting & (np.arange(heads.shape[1]) > first[:, None])
     left_arc = pair & (heads[rows, second] == first)
     if configurations.order is Order.LATE:
-        left_arc &= pending[1][rows, first] == 0
-    right_arc = pair & (heads[rows, first] == second) & (pending.sum(axis=0)[rows, first] == 0)
+        left_arc &= ~waiting_right.any(axis=1)
+    right_arc = pair & (heads[rows, first] == second) & ~waiting.any(axis=1)
     actions = np.where(left_arc, Action.LEFT_ARC, np.where(right_arc, Action.RIGHT_ARC, Action.SHIFT))
     finished = (configurations.depth == 1) & (configurations.buffer == configurations.lengths)
     return np.where(finished, -1, actions)
-
-
-def _pending_dependents(configurations: Configurations, heads: np.ndarray) -> np.ndarray:
-    """How many left and right dependents each token has still to take, shape (2, R, N)."""
-    waiting = np.zeros((2, *heads.shape), np.int64)
-    rows = np.arange(len(heads))
-    for position in range(heads.shape[1]):
-        row = rows[(heads[:, position] >= 0) & (configurations.heads[:, position] == PENDING)]
-        head = heads[row, position]
-        np.add.at(waiting, ((position > head).astype(np.int64), row, head), 1)
-    return waiting
