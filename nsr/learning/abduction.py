@@ -17,11 +17,12 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from nsr.gss import ROOT, is_projective, is_tree
+from nsr.gss import ROOT, is_projective
 from nsr.learning.config import SearchConfig
 from nsr.perception.perception import Alternative
 from nsr.semantics.execution import Executor
@@ -239,19 +240,22 @@ def neighbours(tree: Tree) -> list[Tree]:
 
     The relation is symmetric and connects all projective trees.
     """
+    return [replace(tree, heads=heads) for heads in _reattached(tree.heads)]
+
+
+@lru_cache(maxsize=1 << 14)
+def _reattached(heads: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     found = []
-    for node, head in itertools.product(range(len(tree)), repeat=2):
-        if node == head or tree.heads[node] == head:
+    for node, head in itertools.product(range(len(heads)), repeat=2):
+        if node == head or heads[node] == head or (heads[node] == ROOT and heads[head] != node):
             continue
-        heads = list(tree.heads)
-        if tree.heads[node] == ROOT:
-            if tree.heads[head] != node:
-                continue
-            heads[head] = ROOT
-        heads[node] = head
-        if is_tree(np.array(heads)) and is_projective(np.array(heads)):
-            found.append(replace(tree, heads=tuple(heads)))
-    return found
+        changed = list(heads)
+        if heads[node] == ROOT:
+            changed[head] = ROOT
+        changed[node] = head
+        if is_projective(np.array(changed)):
+            found.append(tuple(changed))
+    return tuple(found)
 
 
 def _bottom_up(tree: Tree, dependents: list[list[int]]) -> list[int]:

@@ -18,6 +18,7 @@ class SearchConfig:
 
     search: str = "best-first"  # best-first, or mh: a Metropolis-Hastings sampler
     trees: int = 32  # parses tried for an unsolved sentence: all trees of up to 4 tokens
+    max_arity: int = 3  # dependents of one token in an explanation
     readings: int = 4  # symbol sequences tried for it
     revisions: int = 1  # nodes whose symbol or value may be revised in one tree
     guesses: int = 8  # ways to guess the meanings of unknown leaves of one tree; 0 for no guessing
@@ -34,7 +35,7 @@ class LearningConfig:
     curriculum: str = "length"  # short sentences first, or none
     threshold: float = 0.995  # greedy accuracy that ends a stage
     least: int = 20  # examples in a stage
-    rounds: int = 12  # at most so many rounds in a stage
+    rounds: int = 20  # at most so many rounds in a stage
     pool: int = 4096  # sentences looked at in a stage; the last stage looks at all
     batch: int = 768  # sentences learned from in a round, half of them solved ones
     consistency: int = 4  # passes of weighing candidates by their agreement with those of other sentences

@@ -10,6 +10,7 @@ Shape letters: B examples, C candidates, M nodes of all candidates, S symbols, A
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from nsr.gss import ROOT
 from nsr.learning.abduction import CERTAINTY
 from nsr.learning.proposals import Proposals
 from nsr.semantics.execution import ABSENT, UNREVISED, Execution, Executor
-from nsr.semantics.induction import Example, Hypothesis
+from nsr.semantics.induction import Example, Hypothesis, Space
 from nsr.semantics.lexicon import Key, Lexicon, Signature
 from nsr.semantics.values import ValueTable
 from nsr.syntax.signatures import DependencyGrammar
@@ -93,6 +94,8 @@ def weigh(
     grammar: DependencyGrammar,
     passes: int,
     supported: np.ndarray | None = None,
+    trust_in_trees: float = 1.0,
+    costs: np.ndarray | None = None,
 ) -> np.ndarray:
     """The weight of each candidate, summing to 1 for each example that has any; shape (C,).
 
@@ -104,8 +107,11 @@ def weigh(
         passes: how often evidence and weights are computed in turn.
         supported: how probable each node's value is under what is now supposed of its key, see :func:`support`, shape
             (M,); None to compare it with the values that other candidates give to the same arguments.
+        costs: description length of the program of each node's key, in nats, shape (M,); it is shared by all nodes that
+            use the key, so a program that few examples need counts against them.
+        trust_in_trees: exponent of p(symbols, tree | input); 0 if the parser is not to be believed.
     """
-    prior = proposals.trees.log_probs.astype(float)
+    prior = proposals.gains + trust_in_trees * proposals.trees.log_probs
     sentence = proposals.trees.sentence
     trust = np.full(int(nodes.key.max(initial=0)) + 1, CERTAINTY)
     for key, entry in lexicon.entries.items():
@@ -125,7 +131,10 @@ def weigh(
         values = supported if supported is not None else _share(row, cell, mass, VALUE_PRIOR)
         values = np.where(nodes.revised, values, 1.0)
         attachments = _share(filler, slot, mass, ATTACHMENT_PRIOR)
-        score = np.bincount(nodes.candidate, np.log(arities * values * attachments), len(prior))
+        gain = np.log(arities * values * attachments)
+        if costs is not None:
+            gain -= costs / np.maximum(np.bincount(nodes.key, mass)[nodes.key] - mass, 1.0)
+        score = np.bincount(nodes.candidate, gain, len(prior))
         weights = _normalise(prior + score, sentence)
     return weights
 
@@ -150,6 +159,18 @@ def support(nodes: Nodes, hypotheses: Mapping[Key, Hypothesis], executor: Execut
         agrees = executor.run(hypothesis.program, given) == executor.values[value]
         result[row] = max(hypothesis.agreement if agrees else 1 - hypothesis.agreement, UNSUPPORTED)
     return result
+
+
+def costs(nodes: Nodes, lexicon: Lexicon, hypotheses: Mapping[Key, Hypothesis], space: Space, config) -> np.ndarray:
+    """Description length of the program of each node's key, in nats; as long as a long one where there is none."""
+    most = math.log(2) * config.bits_per_node * 2 * config.max_program_size
+    table = np.full(int(nodes.key.max(initial=0)) + 1, most)
+    known = {key: entry.program for key, entry in lexicon.entries.items()}
+    known |= {key: hypothesis.program for key, hypothesis in hypotheses.items()}
+    for key, program in known.items():
+        if key.arity <= nodes.max_arity and (index := key.symbol * (nodes.max_arity + 1) + key.arity) < len(table):
+            table[index] = math.log(2) * space.bits(program, config)
+    return table[nodes.key]
 
 
 def collect(

@@ -28,11 +28,13 @@ class Proposals:
     """Explanations of examples, in the order of the examples.
 
     Attributes:
-        trees: the candidates; their log-probabilities include the revisions'.
+        trees: the candidates.
+        gains: log-probability of the revisions of each, shape (C,).
         revised: revised value ids, UNREVISED elsewhere, shape (C, N).
     """
 
     trees: Candidates
+    gains: np.ndarray
     revised: np.ndarray
 
     def __len__(self) -> int:
@@ -46,7 +48,7 @@ class Proposals:
     @classmethod
     def exact(cls, trees: Candidates) -> Proposals:
         """Candidates that need no revision."""
-        return cls(trees, np.full(trees.heads.shape, UNREVISED, np.int64))
+        return cls(trees, np.zeros(len(trees)), np.full(trees.heads.shape, UNREVISED, np.int64))
 
     def then(self, other: Proposals) -> Proposals:
         """The explanations of both, sorted by example."""
@@ -59,7 +61,8 @@ class Proposals:
             ]
         )
         order = np.argsort(trees.sentence, kind="stable")
-        return Proposals(trees.take(order), revised[order])
+        gains = np.concatenate([self.gains, other.gains])
+        return Proposals(trees.take(order), gains[order], revised[order])
 
 
 def propose(
@@ -85,6 +88,7 @@ def propose(
         generator: samples trees.
     """
     trees = candidates(modules, inputs, config.readings, config.trees, generator, masked=False)
+    trees = trees.take(np.flatnonzero(Layout.of(trees.heads).arity.max(axis=1) <= config.max_arity))
     hits = np.flatnonzero(execute(modules, trees).results == wanted[trees.sentence])
     exact = trees.take(hits[_rank(trees.sentence[hits]) < config.explanations])
     unsolved = np.setdiff1d(np.arange(len(inputs)), exact.sentence)
@@ -100,7 +104,7 @@ def propose(
                 knowledge, rows, goal, modules.perception.alternatives(inputs[sentence]), config
             )
         ]
-    return Proposals.exact(exact).then(_stack(found, modules.executor.values))
+    return Proposals.exact(exact).then(stack(found, modules.executor.values))
 
 
 def _revise(
@@ -110,12 +114,12 @@ def _revise(
     alternatives: Sequence[Sequence[Alternative]],
     config: SearchConfig,
 ) -> list[tuple[float, Explanation]]:
-    """Explanations of one example by revising its candidates, each with its log-probability."""
+    """Explanations of one example by revising its candidates, each with the candidate's log-probability."""
     found: list[tuple[float, Explanation]] = []
 
     def search(tree: Tree, log_prob: float) -> None:
         for explanation in explain(tree, wanted, knowledge, config, alternatives):
-            found.append((log_prob + explanation.gain, explanation))
+            found.append((log_prob, explanation))
             if len(found) >= config.explanations:
                 return
 
@@ -123,10 +127,10 @@ def _revise(
     for row in plausible.tolist():
         if len(found) >= config.explanations:
             break
-        search(_tree(trees, row), float(trees.log_probs[row]))
+        search(tree_of(trees, row), float(trees.log_probs[row]))
     if not found:
         for row in plausible[: config.rotations].tolist():
-            for tree in neighbours(_tree(trees, row)):
+            for tree in neighbours(tree_of(trees, row)):
                 if len(found) < config.explanations:
                     search(tree, float(trees.log_probs[row]))
     return found
@@ -145,13 +149,19 @@ def _plausible(knowledge: Knowledge, trees: Candidates, config: SearchConfig) ->
     return rows[np.argsort(unknown[rows].sum(axis=1), kind="stable")]
 
 
-def _tree(trees: Candidates, row: int) -> Tree:
+def tree_of(trees: Candidates, row: int) -> Tree:
+    """One of the candidates."""
     length = int(trees.lengths[row])
     return Tree(tuple(trees.symbols[row, :length].tolist()), tuple(trees.heads[row, :length].tolist()))
 
 
-def _stack(found: list[tuple[int, float, Explanation]], values: ValueTable) -> Proposals:
-    """Explanations as arrays."""
+def stack(found: Sequence[tuple[int, float, Explanation]], values: ValueTable) -> Proposals:
+    """Explanations as arrays.
+
+    Args:
+        found: example, log-probability of the tree, explanation; in the order of the examples.
+        values: gives values their ids.
+    """
     symbols, lengths = ragged_to_padded([each.tree.symbols for _, _, each in found], 0)
     heads, _ = ragged_to_padded([each.tree.heads for _, _, each in found], ABSENT)
     revised = np.full(heads.shape, UNREVISED, np.int64)
@@ -160,7 +170,8 @@ def _stack(found: list[tuple[int, float, Explanation]], values: ValueTable) -> P
             revised[row, node] = values.id(value)
     sentence = np.array([sentence for sentence, _, _ in found], np.int64)
     log_probs = np.array([log_prob for _, log_prob, _ in found], float)
-    return Proposals(Candidates(sentence, symbols, heads, lengths, log_probs), revised)
+    gains = np.array([explanation.gain for _, _, explanation in found], float)
+    return Proposals(Candidates(sentence, symbols, heads, lengths, log_probs), gains, revised)
 
 
 def _rank(groups: np.ndarray) -> np.ndarray:

@@ -22,16 +22,18 @@ import torch
 
 from nsr.learning.association import associate
 from nsr.learning.config import Config
-from nsr.learning.consistency import Nodes, collect, support, weigh
+from nsr.learning.consistency import KeyEvidence, Nodes, collect, costs, support, weigh
 from nsr.learning.deduction import Candidates, Deduction, Modules, deduce
 from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose
-from nsr.semantics.induction import Space
+from nsr.learning.sampling import sample
+from nsr.semantics.induction import Hypothesis, Space
+from nsr.semantics.lexicon import Key
 from nsr.semantics.values import Value
 from nsr.syntax.parser import VIEWS
 from nsr.syntax.signatures import DependencyGrammar
 
-PATIENCE = 3  # rounds without improvement after which the last stage ends
+PATIENCE = 5  # rounds without improvement after which a stage ends
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ class Trainer:
         }
         stale = 0 if accuracy > position.best else position.stale + 1
         done = accuracy >= (1.0 if last else learning.threshold)
-        done |= position.round >= learning.rounds or (last and stale >= PATIENCE)
+        done |= position.round >= learning.rounds or stale >= PATIENCE
         if done and (position.settled or position.round == 0):
             return Position(position.stage + 1, sight=position.sight), record
         if done:
@@ -194,32 +196,27 @@ class Trainer:
             sight: how much the parser may see.
             guess: whether several nodes of a tree may be without program, the leaves among them being guessed.
         """
-        learning, modules, values = self.config.learning, self.modules, self.modules.executor.values
+        learning, modules = self.config.learning, self.modules
         failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
         kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
         self.learned_from.update(pool[failed].tolist(), pool[kept].tolist())
         with self.clock("abduce"):
             batch = [self.inputs[index] for index in pool[failed]]
             wanted = self.wanted[pool[failed]]
-            found = propose(modules, batch, wanted, self.guesses if guess else {}, self.config.search, generator)
+            search = sample if self.config.search.search == "mh" else propose
+            found = search(modules, batch, wanted, self.guesses if guess else {}, self.config.search, generator)
             proposals = found.then(Proposals.exact(_solutions(deduction, kept, len(failed))))
             trees = proposals.trees
             execution = modules.executor.execute(trees.symbols, trees.heads, modules.lexicon, proposals.revised)
             nodes = Nodes(proposals, execution)
-            grammar, passes = DependencyGrammar.of(modules.lexicon), learning.consistency
-            weights = weigh(proposals, nodes, modules.lexicon, grammar, passes)
-        with self.clock("induce"):
-            evidence = collect(nodes, weights, values, modules.lexicon)
-            hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator)
-        if hypotheses:  # judge the candidates by what is now supposed, and that by the candidates
-            with self.clock("abduce"):
-                backing = support(nodes, hypotheses, modules.executor)
-                weights = weigh(proposals, nodes, modules.lexicon, grammar, passes, backing)
-            with self.clock("induce"):
-                evidence = collect(nodes, weights, values, modules.lexicon)
-                hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator)
+        weights, evidence, hypotheses = self.judge(proposals, nodes, generator, guess)
         modules.lexicon = revise(modules.lexicon, evidence, hypotheses, self.config)
-        loss = self.fit_parser(trees, weights, generator, sight)
+        with self.clock("deduce"):
+            right = (
+                modules.executor.execute(trees.symbols, trees.heads, modules.lexicon).results
+                == np.concatenate([self.wanted[pool[failed]], self.wanted[pool[kept]]])[trees.sentence]
+            )
+        loss = self.fit_parser(trees.take(np.flatnonzero(right)), weights[right], generator, sight)
         with self.clock("perception"):
             sources = np.concatenate([pool[failed], pool[kept]])[trees.sentence]
             modules.perception.fit([self.inputs[index] for index in sources], trees.symbols, weights)
@@ -233,6 +230,41 @@ class Trainer:
             "parser_loss": loss,
             "sight": sight,
         }
+
+    def judge(
+        self, proposals: Proposals, nodes: Nodes, generator: np.random.Generator, guess: bool
+    ) -> tuple[np.ndarray, dict[Key, KeyEvidence], dict[Key, Hypothesis]]:
+        """Weigh candidates by what they say of the lexicon, and suppose programs by the candidates' weights, in turn.
+
+        When guessing, what the parser has learned so far is not believed.
+
+        Returns:
+            the weights, shape (C,), the evidence, and the programs supposed for keys that have none that fits.
+        """
+        modules, values = self.modules, self.modules.executor.values
+        grammar, passes = DependencyGrammar.of(modules.lexicon), self.config.learning.consistency
+        supported = price = None
+        for turn in range(3 if guess else 2):
+            with self.clock("abduce"):
+                flat = guess and turn == 0
+                weights = weigh(
+                    proposals,
+                    nodes,
+                    modules.lexicon,
+                    grammar,
+                    0 if flat else passes,
+                    supported,
+                    trust_in_trees=0.0 if guess else 1.0,
+                    costs=price,
+                )
+            with self.clock("induce"):
+                evidence = collect(nodes, weights, values, modules.lexicon)
+                hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator)
+            if not hypotheses:
+                break
+            supported = support(nodes, hypotheses, modules.executor)
+            price = costs(nodes, modules.lexicon, hypotheses, self.space, self.config.induction)
+        return weights, evidence, hypotheses
 
     def settle(self, deduction: Deduction, solved: np.ndarray, generator: np.random.Generator, sight: int) -> float:
         """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
