@@ -34,7 +34,7 @@ class LearningConfig:
 
     curriculum: str = "length"  # short sentences first, or none
     threshold: float = 0.995  # greedy accuracy that ends a stage
-    least: int = 20  # examples in a stage
+    least: int = 100  # examples in a stage
     rounds: int = 20  # at most so many rounds in a stage
     pool: int = 4096  # sentences looked at in a stage; the last stage looks at all
     batch: int = 768  # sentences learned from in a round, half of them solved ones

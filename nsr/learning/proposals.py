@@ -8,6 +8,7 @@ Shape letters: B examples, C candidates, N tokens.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from nsr.learning.config import SearchConfig
 from nsr.learning.deduction import Candidates, Modules, candidates, execute
 from nsr.perception.perception import Alternative
 from nsr.semantics.execution import ABSENT, UNREVISED, Layout
+from nsr.semantics.lexicon import Key
 from nsr.semantics.values import Value, ValueTable
 
 
@@ -105,6 +107,39 @@ def propose(
             )
         ]
     return Proposals.exact(exact).then(stack(found, modules.executor.values))
+
+
+def superfluous(
+    modules: Modules,
+    inputs: Sequence[Any],
+    wanted: np.ndarray,
+    config: SearchConfig,
+    generator: np.random.Generator,
+) -> set[Key]:
+    """The entries of symbols with several arities that no example needs, found greedily, the least used first.
+
+    Arguments as of :func:`propose`.
+    """
+    arities = Counter(key.symbol for key in modules.lexicon.entries)
+    rivals = [key for key in modules.lexicon.entries if arities[key.symbol] > 1]
+    if not rivals:
+        return set()
+    trees = candidates(modules, inputs, config.readings, config.trees, generator, masked=False)
+    trees = trees.take(np.flatnonzero(execute(modules, trees).results == wanted[trees.sentence]))
+    arity = Layout.of(trees.heads).arity
+    used = {
+        key: ((trees.symbols == key.symbol) & (arity == key.arity) & (trees.heads != ABSENT)).any(axis=1)
+        for key in rivals
+    }
+    alive = np.ones(len(trees), bool)
+    dropped: set[Key] = set()
+    for key in sorted(rivals, key=lambda key: (int(used[key].sum()), -key.arity, key.symbol)):
+        left = alive & ~used[key]
+        if arities[key.symbol] > 1 and len(np.unique(trees.sentence[left])) == len(np.unique(trees.sentence[alive])):
+            alive = left
+            dropped.add(key)
+            arities[key.symbol] -= 1
+    return dropped
 
 
 def _revise(

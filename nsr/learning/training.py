@@ -23,9 +23,9 @@ import torch
 from nsr.learning.association import associate
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence, Nodes, collect, costs, support, weigh
-from nsr.learning.deduction import Candidates, Deduction, Modules, deduce
+from nsr.learning.deduction import Candidates, Deduction, Modules, deduce, execute
 from nsr.learning.lexicon import revise, suppose
-from nsr.learning.proposals import Proposals, propose
+from nsr.learning.proposals import Proposals, propose, superfluous
 from nsr.learning.sampling import sample
 from nsr.semantics.induction import Hypothesis, Space
 from nsr.semantics.lexicon import Key
@@ -45,6 +45,7 @@ class Position:
         round: rounds done in it.
         best: best accuracy of the stage so far.
         stale: rounds since it was reached.
+        simplified: whether entries that the stage can do without have been dropped from the lexicon.
         settled: whether the parser has been refitted to the trees it chose itself.
         sight: how much the parser may see of a configuration (an index into ``nsr.syntax.parser.VIEWS``); it grows
             when a stage makes no progress.
@@ -54,6 +55,7 @@ class Position:
     round: int = 0
     best: float = -1.0
     stale: int = 0
+    simplified: bool = False
     settled: bool = False
     sight: int = 0
 
@@ -164,13 +166,17 @@ class Trainer:
         done |= position.round >= learning.rounds or stale >= PATIENCE
         if done and (position.settled or position.round == 0):
             return Position(position.stage + 1, sight=position.sight), record
+        if done and not position.simplified:
+            record["dropped"] = self.simplify(pool, deduction, solved, generator, position.sight)
+            if record["dropped"]:
+                return replace(position, simplified=True, best=-1.0, stale=0), record
         if done:
             record["parser_loss"] = self.settle(deduction, solved, generator, position.sight)
-            return replace(position, settled=True), record
+            return replace(position, simplified=True, settled=True), record
         sight = min(position.sight + (stale > 0), len(VIEWS) - 1)
         record |= self.learn(pool, solved, deduction, generator, sight, guess=stale > 0)
         best = max(position.best, accuracy)
-        return Position(position.stage, position.round + 1, best, stale, sight=sight), record
+        return replace(position, round=position.round + 1, best=best, stale=stale, sight=sight), record
 
     def pool(self, stage: int, most: int | None) -> np.ndarray:
         """The examples of a stage: those that are short enough, or a draw of them."""
@@ -265,6 +271,30 @@ class Trainer:
             supported = support(nodes, hypotheses, modules.executor)
             price = costs(nodes, modules.lexicon, hypotheses, self.space, self.config.induction)
         return weights, evidence, hypotheses
+
+    def simplify(
+        self,
+        pool: np.ndarray,
+        deduction: Deduction,
+        solved: np.ndarray,
+        generator: np.random.Generator,
+        sight: int,
+    ) -> int:
+        """Drop the entries without which all that is solved can be solved too; returns how many."""
+        modules = self.modules
+        with self.clock("abduce"):
+            rows = pool[_draw(np.flatnonzero(solved), self.config.learning.batch // 2, generator)]
+            inputs = [self.inputs[index] for index in rows]
+            dropped = superfluous(modules, inputs, self.wanted[rows], self.config.search, generator)
+        if not dropped:
+            return 0
+        entries = {key: entry for key, entry in modules.lexicon.entries.items() if key not in dropped}
+        modules.lexicon = replace(modules.lexicon, entries=entries)
+        trees = deduction.trees.take(deduction.row[np.flatnonzero(solved)])
+        right = np.flatnonzero(execute(modules, trees).results == deduction.results[solved])
+        trees = trees.take(_draw(right, self.config.learning.pool, generator))
+        self.fit_parser(trees, np.ones(len(trees)), generator, sight)
+        return len(dropped)
 
     def settle(self, deduction: Deduction, solved: np.ndarray, generator: np.random.Generator, sight: int) -> float:
         """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
