@@ -15,13 +15,14 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows shared a hash (it falls back to the slow way if they did), so the result is exact.
 
     Args:
-        rows: integers, shape (R, C) with C <= 256.
+        rows: integers, shape (R, C).
 
     Returns:
         first: index of one representative of each distinct row, shape (U,).
         inverse: for each row, the position of its representative in ``first``, shape (R,).
     """
-    hashes = (rows.astype(np.uint64) * _MULTIPLIERS[: rows.shape[1]]).sum(axis=1, dtype=np.uint64)
+    multipliers = np.resize(_MULTIPLIERS, rows.shape[1])  # repeated for wide matrices
+    hashes = (rows.astype(np.uint64) * multipliers).sum(axis=1, dtype=np.uint64)
     _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     if not np.array_equal(rows[first][inverse], rows):
         _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
@@ -39,5 +40,6 @@ def ragged_to_padded(rows: list[np.ndarray] | list[tuple[int, ...]], fill: int) 
     lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
     padded = np.full((len(rows), int(lengths.max(initial=0))), fill, np.int64)
     if len(rows):
-        padded[np.arange(padded.shape[1]) < lengths[:, None]] = np.concatenate(rows)
+        items = np.concatenate([np.asarray(row, np.int64) for row in rows])
+        padded[np.arange(padded.shape[1]) < lengths[:, None]] = items
     return padded, lengths

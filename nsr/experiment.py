@@ -8,6 +8,7 @@ is finished. Until then a folder ``checkpoint`` holds the state after some round
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import time
@@ -77,7 +78,10 @@ def train(
     }
     run = None if out is None else Run(Path(out), identity)
     if run is not None and run.finished(resume):
-        return load(run.folder)
+        saved = load(run.folder)
+        run.require_same(saved.metrics, saved, model)
+        remove_checkpoint(run.checkpoint)  # if a kill left it
+        return saved
     data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
     start, before = (None, 0.0) if run is None or not resume else run.restore(model)
     with _History(model, run, began - before, checkpoint_seconds, start, progress) as history:
@@ -162,12 +166,7 @@ class Run:
             return None, 0.0
         state = parse_json(files.pop("state.json"), self.checkpoint / "state.json")
         saved = NSR.of_files(files, self.checkpoint, make_task)
-        for name, wanted in {**self.identity, **_flat(model.config), **model.task.assumptions()}.items():
-            found = {**state["run"], **_flat(saved.config), **saved.task.assumptions()}[name]
-            if found != wanted:
-                raise RunError(
-                    f"{self.folder} was begun with {name} = {found!r}, not {wanted!r}; choose another folder"
-                )
+        self.require_same(state["run"], saved, model)
         model.adopt(saved)
         entries = {
             Key(symbol, arity): replace(saved.lexicon.entries[symbol, arity], agreement=agreement, support=support)
@@ -178,6 +177,24 @@ class Run:
         model.learned_from = set(state["learned_from"])
         self.history = list(state["history"])
         return Position(**state["position"]), float(state["total"])
+
+    def require_same(self, run: dict[str, Any], saved: NSR, model: NSR) -> None:
+        """Refuse to continue a run as if it were another.
+
+        Args:
+            run: its task, split, seed and, where it is known, data folder.
+            saved: its model.
+            model: what is wanted.
+
+        Raises:
+            RunError: they differ in a setting.
+        """
+        found = {**run, **_flat(saved.config), **saved.task.assumptions()}
+        for name, wanted in {**self.identity, **_flat(model.config), **model.task.assumptions()}.items():
+            if found.get(name, wanted) != wanted:
+                raise RunError(
+                    f"{self.folder} was begun with {name} = {found[name]!r}, not {wanted!r}; choose another folder"
+                )
 
     def save(self, model: NSR, position: Position, records: list[dict[str, Any]], total: float) -> None:
         """Write a checkpoint: the model and the state of its training."""
@@ -276,6 +293,11 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
 
 def peak_memory_mb() -> float:
     """The most memory this process has had in use, in MB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux passes ru_maxrss on from parent to child
+        found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8"))
+        if found:
+            return int(found[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 

@@ -23,8 +23,11 @@ EDITABLE = ("lexicon.nsr",)
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment it is either the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file so that at any moment it is either the old one or the new one.
+
+    What a kill may leave is one hidden file, which the next writing of the same file takes over.
+    """
+    temporary = path.with_name(f".{path.name}.new")
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -88,10 +91,11 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 def write_checkpoint(folder: Path, files: Mapping[str, bytes]) -> None:
     """Replace the checkpoint ``folder``; what was there stays until the new one is whole."""
-    fresh = folder.with_name(folder.name + ".new")
+    fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    if not folder.exists() and (fresh / MANIFEST).is_file():  # a kill came before the last rename
+        os.rename(fresh, folder)
     shutil.rmtree(fresh, ignore_errors=True)
     write_folder(fresh, files)
-    old = folder.with_name(folder.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         os.rename(folder, old)

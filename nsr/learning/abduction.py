@@ -18,6 +18,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -52,6 +53,11 @@ class Tree:
     def root(self) -> int:
         """Position of the root."""
         return self.heads.index(ROOT)
+
+    @property
+    def max_arity(self) -> int:
+        """The most dependents that a token has."""
+        return max(map(self.heads.count, range(len(self))))
 
     def dependents(self) -> list[list[int]]:
         """The dependents of each token, from left to right."""
@@ -127,7 +133,7 @@ def explain(
         wanted: the value its root should have.
         knowledge: programs and guesses.
         config: bounds of the search.
-        alternatives: for each token, the symbols it could be instead; empty for none.
+        alternatives: for each token, the symbols it could be instead, with gains of at most 0; empty for none.
     """
     yield from _Search(tree, knowledge, config, alternatives).run(wanted)
 
@@ -171,6 +177,7 @@ class _Search:
     def run(self, wanted: Value) -> Iterator[Explanation]:
         order = itertools.count()  # ties: first found, first out
         queue: list[tuple[float, int, _Goal | Explanation]] = []
+        yielded: set[tuple[Tree, frozenset[tuple[int, Value]]]] = set()  # a revision may also be found as a guess
         for start in self.starts():
             found = (
                 Explanation(self.tree, start.guesses, start.gain)
@@ -183,7 +190,10 @@ class _Search:
                 return
             cost, _, found = heapq.heappop(queue)
             if isinstance(found, Explanation):
-                yield found
+                content = found.tree, frozenset(found.revised)
+                if content not in yielded:
+                    yielded.add(content)
+                    yield found
                 if not found.revised and found.tree == self.tree:
                     return  # nothing to revise
                 continue
@@ -201,11 +211,16 @@ class _Search:
         ]
         if not leaves:
             return
-        choices = itertools.product(*(guesses[self.tree.symbols[node]] for node in leaves))
-        for chosen in itertools.islice(choices, self.config.guesses):
-            guessed = tuple((node, guess.value) for node, guess in zip(leaves, chosen, strict=True))
-            values = evaluate(self.tree, self.knowledge, dict(guessed))
-            yield _Start(guessed, tuple(values), sum(guess.log_prob for guess in chosen))
+        best: list[tuple[float, tuple[tuple[int, Value], ...]]] = [(0.0, ())]
+        for node in leaves:  # the best ways to guess all leaves begin with the best ways to guess the first ones
+            ways = [
+                (gain + guess.log_prob, (*guessed, (node, guess.value)))
+                for gain, guessed in best
+                for guess in guesses[self.tree.symbols[node]]
+            ]
+            best = heapq.nlargest(self.config.guesses, ways, key=itemgetter(0))
+        for gain, guessed in best:
+            yield _Start(guessed, tuple(evaluate(self.tree, self.knowledge, dict(guessed))), gain)
 
     def expand(self, goal: _Goal, gain: float) -> Iterator[tuple[float, _Goal | Explanation]]:
         """The ways to give a node its wanted value, each with the log-probability of all revisions so far."""
@@ -229,6 +244,8 @@ class _Search:
             symbols = (*goal.symbols[:node], symbol, *goal.symbols[node + 1 :])
             if symbol != key.symbol and defined and self.knowledge.executor.run(program, arguments) == wanted:
                 yield total, Explanation(replace(self.tree, symbols=symbols), goal.start.guesses, total)
+            if revisions == self.config.revisions:
+                continue  # nothing below may be revised
             for slot, dependent in enumerate(self.dependents[node]):
                 for solution in self.knowledge.executor.invert(program, wanted, arguments, slot):
                     if solution != values[dependent]:

@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import math
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields
+from operator import index
 from typing import Any
 
 from nsr.errors import ConfigError
 from nsr.semantics.induction import InductionConfig
+from nsr.settings import setting
 from nsr.syntax.parser import ParserConfig
 
-SEARCHES = ("best-first", "mh")
+# What options may be; others are 0 or more.
+CHOICES = {
+    "search": ("best-first", "mh"),
+    "curriculum": ("length", "none"),
+    "oracle": ("late", "early"),
+    "embed": ("signature", "identity"),
+}
+SHARES = ("threshold", "accept", "prune", "identity_dropout", "view_gain")
+LEAST = {
+    "batch": 2,
+    **dict.fromkeys(("trees", "readings", "explanations", "expansions", "steps", "pool", "max_length", "beam"), 1),
+    **dict.fromkeys(("embedding", "hidden"), 1),
+}
+
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 @dataclass(frozen=True)
 class SearchConfig:
     """How explanations are searched for."""
 
-    search: str = "best-first"  # best-first, or mh: a Metropolis-Hastings sampler
-    trees: int = 32  # parses tried for an unsolved sentence: all trees of up to 4 tokens
-    max_arity: int = 3  # dependents of one token in an explanation
-    readings: int = 4  # symbol sequences tried for it
-    revisions: int = 1  # nodes whose symbol or value may be revised in one tree
-    guesses: int = 8  # ways to guess the meanings of unknown leaves of one tree; 0 for no guessing
-    explanations: int = 16  # candidates kept for one sentence
-    expansions: int = 200  # nodes looked at in one abduction
-    rotations: int = 4  # trees whose neighbours (one attachment changed) are tried when nothing else explains
-    steps: int = 100  # steps of the sampler for one sentence, with search="mh"
+    search: str = setting("best-first", "best-first, or mh: a Metropolis-Hastings sampler")
+    trees: int = setting(32, "parses tried for an unsolved sentence: all trees of up to 4 tokens")
+    max_arity: int = setting(3, "dependents of one token in an explanation")
+    readings: int = setting(4, "symbol sequences tried for it")
+    revisions: int = setting(1, "nodes whose symbol or value may be revised in one tree")
+    guesses: int = setting(8, "ways to guess the meanings of unknown leaves of one tree; 0 for no guessing")
+    explanations: int = setting(16, "candidates kept for one sentence")
+    expansions: int = setting(200, "nodes looked at in one abduction")
+    rotations: int = setting(4, "trees whose neighbours (one attachment changed) are tried when nothing else explains")
+    steps: int = setting(100, "steps of the sampler for one sentence, with search mh")
 
 
 @dataclass(frozen=True)
 class LearningConfig:
     """The loop."""
 
-    curriculum: str = "length"  # short sentences first, or none
-    threshold: float = 0.995  # greedy accuracy that ends a stage
-    least: int = 100  # examples in a stage
-    rounds: int = 20  # at most so many rounds in a stage
-    pool: int = 4096  # sentences looked at in a stage; the last stage looks at all
-    batch: int = 768  # sentences learned from in a round, half of them solved ones
-    consistency: int = 4  # passes of weighing candidates by their agreement with those of other sentences
-    accept: float = 0.8  # agreement with its evidence that a new program needs
-    support: float = 1.0  # weight of evidence that a new program needs
-    prune: float = 0.02  # an arity with less than this share of its symbol's weight is dropped
-    max_length: int = 10_000  # lists longer than this count as undefined
-    beam: int = 1  # trees tried at inference, until one has a value
-    max_tokens: int = 0  # learn only from inputs of at most so many tokens; 0 for all
-    fraction: float = 1.0  # learn only from this share of the training examples, drawn by seed
+    curriculum: str = setting("length", "short sentences first, or none")
+    threshold: float = setting(0.995, "greedy accuracy that ends a stage")
+    least: int = setting(50, "examples in a stage")
+    rounds: int = setting(20, "at most so many rounds in a stage")
+    pool: int = setting(4096, "sentences looked at in a stage; the last stage looks at all")
+    batch: int = setting(768, "sentences learned from in a round, half of them solved ones")
+    consistency: int = setting(4, "passes of weighing candidates by their agreement with those of other sentences")
+    accept: float = setting(0.8, "agreement with its evidence that a new program needs")
+    support: float = setting(1.0, "weight of evidence that a new program needs")
+    prune: float = setting(0.02, "an arity with less than this share of its symbol's weight is dropped")
+    max_length: int = setting(10_000, "lists longer than this count as undefined")
+    beam: int = setting(1, "trees tried at inference, until one has a value")
+    max_tokens: int = setting(0, "learn only from inputs of at most so many tokens; 0 for all")
+    fraction: float = setting(1.0, "learn only from this share of the training examples, drawn by seed")
 
 
 @dataclass(frozen=True)
@@ -58,28 +76,20 @@ class Config:
     induction: InductionConfig = field(default_factory=InductionConfig)
 
     def __post_init__(self) -> None:
-        _require(self.search.search in SEARCHES, "search", self.search.search, " or ".join(SEARCHES))
-        _require(
-            self.learning.curriculum in ("length", "none"),
-            "curriculum",
-            self.learning.curriculum,
-            "length or none",
-        )
-        _require(self.parser.oracle in ("late", "early"), "oracle", self.parser.oracle, "late or early")
+        for section in self.to_json().values():
+            for name, value in section.items():
+                if name in CHOICES:
+                    _require(value in CHOICES[name], name, value, " or ".join(CHOICES[name]))
+                elif name in SHARES:
+                    _require(0 <= value <= 1, name, value, "from 0 to 1")
+                else:
+                    least = LEAST.get(name, 0)
+                    _require(least <= value < math.inf, name, value, f"{least} or more")
         _require(0 < self.learning.fraction <= 1, "fraction", self.learning.fraction, "above 0 and at most 1")
-        for section in fields(self):
-            for each in fields(getattr(self, section.name)):
-                value = getattr(getattr(self, section.name), each.name)
-                if isinstance(value, (int, float)):
-                    _require(value >= 0, each.name, value, "0 or more")
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """The settings as plain data, by section."""
-        return {
-            section.name: {each.name: getattr(getattr(self, section.name), each.name) for each in fields(part)}
-            for section in fields(self)
-            if (part := getattr(self, section.name))
-        }
+        return asdict(self)
 
     @classmethod
     def of(cls, **settings: Any) -> Config:
@@ -104,17 +114,16 @@ class Config:
 
 
 def _cast(name: str, value: Any, default: Any) -> Any:
-    """A setting given as text or as a number, in the type of its default."""
+    """A setting, perhaps given as text, in the type of its default."""
     kind = type(default)
-    if kind is bool and isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    if kind is not bool and not isinstance(value, bool):
-        try:
-            return kind(value)
-        except (TypeError, ValueError):
-            pass
-    _require(type(value) is kind, name, value, {bool: "true or false", int: "a whole number"}.get(kind, "a number"))
-    return value
+    found = value
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
+        if isinstance(value, str):
+            found = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
+        elif not isinstance(value, bool):
+            found = {int: index, float: float}[kind](value)
+    _require(type(found) is kind, name, value, KINDS[kind])
+    return found
 
 
 def _require(holds: bool, name: str, value: Any, wanted: str) -> None:

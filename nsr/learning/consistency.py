@@ -14,6 +14,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from nsr.gss import ROOT
 from nsr.learning.abduction import CERTAINTY
 from nsr.learning.proposals import Proposals
 from nsr.semantics.execution import ABSENT, UNREVISED, Execution, Executor
-from nsr.semantics.induction import Example, Hypothesis, Space
+from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space
 from nsr.semantics.lexicon import Key, Lexicon, Signature
 from nsr.semantics.values import ValueTable
 from nsr.syntax.signatures import DependencyGrammar
@@ -32,6 +33,7 @@ ATTACHMENT_PRIOR = 0.5  # pseudo-count of a class that was not seen in a slot
 VALUE_PRIOR = 0.02  # pseudo-count of a value that no other example supports
 UNSUPPORTED = 0.02  # probability of a value that contradicts what is supposed of its key, or of which nothing is
 NEGLIGIBLE = 0.01  # evidence of less weight is dropped
+EXAMPLES = 200  # kept for a key, the heaviest
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Nodes:
     Attributes:
         candidate: which candidate a node belongs to.
         symbol, arity, left: of the node; ``left`` counts the dependents to its left.
+        key: a number for its symbol and arity together.
         arguments: value ids, shape (M, A).
         value: value id.
         revised: whether the value is a revision.
@@ -74,8 +77,8 @@ class Nodes:
         self.arguments = execution.arguments[at]
         self.value = execution.values[at]
         self.revised = proposals.revised[at] != UNREVISED
-        self.key = self.symbol * (execution.layout.max_arity + 1) + self.arity
         self.max_arity = execution.layout.max_arity
+        self.key = self.symbol * (self.max_arity + 1) + self.arity
         head = heads[at]
         above = self.candidate, np.maximum(head, 0)
         self.side = np.where(head == ROOT, 2, node > head)
@@ -86,6 +89,28 @@ class Nodes:
     def __len__(self) -> int:
         return len(self.candidate)
 
+    def look_up(self, numbers: Mapping[Key, float], default: float) -> np.ndarray:
+        """The number of each node's key, the default for keys that have none; shape (M,)."""
+        table = np.full((int(self.symbol.max(initial=0)) + 1, self.max_arity + 1), default)
+        for (symbol, arity), number in numbers.items():
+            if symbol < len(table) and arity <= self.max_arity:
+                table[symbol, arity] = number
+        return table[self.symbol, self.arity]
+
+
+@dataclass(frozen=True, eq=False)
+class Supposed:
+    """What programs supposed for some keys say of all nodes, in arrays of shape (M,).
+
+    Attributes:
+        support: how probable each node's value is, see :func:`support`.
+        costs: what the program of each node's key costs, see :func:`costs`; the cost is shared by all nodes that use
+            the key, so a program that few examples need counts against them.
+    """
+
+    support: np.ndarray
+    costs: np.ndarray
+
 
 def weigh(
     proposals: Proposals,
@@ -93,9 +118,8 @@ def weigh(
     lexicon: Lexicon,
     grammar: DependencyGrammar,
     passes: int,
-    supported: np.ndarray | None = None,
+    supposed: Supposed | None = None,
     trust_in_trees: float = 1.0,
-    costs: np.ndarray | None = None,
 ) -> np.ndarray:
     """The weight of each candidate, summing to 1 for each example that has any; shape (C,).
 
@@ -105,37 +129,26 @@ def weigh(
         lexicon: the programs they were found with.
         grammar: the classes of symbols.
         passes: how often evidence and weights are computed in turn.
-        supported: how probable each node's value is under what is now supposed of its key, see :func:`support`, shape
-            (M,); None to compare it with the values that other candidates give to the same arguments.
-        costs: description length of the program of each node's key, in nats, shape (M,); it is shared by all nodes that
-            use the key, so a program that few examples need counts against them.
+        supposed: what revised values are judged by; None to compare them with the values that other candidates give
+            to the same arguments.
         trust_in_trees: exponent of p(symbols, tree | input); 0 if the parser is not to be believed.
     """
-    prior = proposals.gains + trust_in_trees * proposals.trees.log_probs
-    sentence = proposals.trees.sentence
-    trust = np.full(int(nodes.key.max(initial=0)) + 1, CERTAINTY)
-    for key, entry in lexicon.entries.items():
-        if key.arity <= nodes.max_arity and (index := key.symbol * (nodes.max_arity + 1) + key.arity) < len(trust):
-            trust[index] = min(entry.agreement, CERTAINTY)
-    prior += np.bincount(
-        nodes.candidate, np.where(nodes.revised, 0.0, np.log(np.maximum(trust[nodes.key], 1e-6))), len(prior)
-    )
+    prior = proposals.gains + trust_in_trees * proposals.trees.log_probs + _log_trust(nodes, lexicon, len(proposals))
     cells = np.concatenate([nodes.key[:, None], nodes.arguments], axis=1)
     _, cell = unique_rows(cells)
     _, row = unique_rows(np.concatenate([cells, nodes.value[:, None]], axis=1))
     slot, filler = _attachments(nodes, grammar)
-    weights = _normalise(prior, sentence)
+    weights = _normalise(prior, proposals.trees.sentence)
     for _ in range(passes):
         mass = weights[nodes.candidate]
         arities = _share(nodes.key, nodes.symbol, mass, ARITY_PRIOR)
-        values = supported if supported is not None else _share(row, cell, mass, VALUE_PRIOR)
+        values = _share(row, cell, mass, VALUE_PRIOR) if supposed is None else supposed.support
         values = np.where(nodes.revised, values, 1.0)
         attachments = _share(filler, slot, mass, ATTACHMENT_PRIOR)
         gain = np.log(arities * values * attachments)
-        if costs is not None:
-            gain -= costs / np.maximum(np.bincount(nodes.key, mass)[nodes.key] - mass, 1.0)
-        score = np.bincount(nodes.candidate, gain, len(prior))
-        weights = _normalise(prior + score, sentence)
+        if supposed is not None:
+            gain -= supposed.costs / np.maximum(_of_others(nodes.key, mass), 1.0)
+        weights = _normalise(prior + np.bincount(nodes.candidate, gain, len(prior)), proposals.trees.sentence)
     return weights
 
 
@@ -161,21 +174,17 @@ def support(nodes: Nodes, hypotheses: Mapping[Key, Hypothesis], executor: Execut
     return result
 
 
-def costs(nodes: Nodes, lexicon: Lexicon, hypotheses: Mapping[Key, Hypothesis], space: Space, config) -> np.ndarray:
-    """Description length of the program of each node's key, in nats; as long as a long one where there is none."""
-    most = math.log(2) * config.bits_per_node * 2 * config.max_program_size
-    table = np.full(int(nodes.key.max(initial=0)) + 1, most)
-    known = {key: entry.program for key, entry in lexicon.entries.items()}
-    known |= {key: hypothesis.program for key, hypothesis in hypotheses.items()}
-    for key, program in known.items():
-        if key.arity <= nodes.max_arity and (index := key.symbol * (nodes.max_arity + 1) + key.arity) < len(table):
-            table[index] = math.log(2) * space.bits(program, config)
-    return table[nodes.key]
+def costs(
+    nodes: Nodes, lexicon: Lexicon, hypotheses: Mapping[Key, Hypothesis], space: Space, config: InductionConfig
+) -> np.ndarray:
+    """Description length of the program of each node's key, in nats; that of a long one where there is none, (M,)."""
+    programs = {key: entry.program for key, entry in lexicon.entries.items()}
+    programs |= {key: hypothesis.program for key, hypothesis in hypotheses.items()}
+    lengths = {key: math.log(2) * space.bits(program, config) for key, program in programs.items()}
+    return nodes.look_up(lengths, math.log(2) * config.bits_per_node * 2 * config.max_program_size)
 
 
-def collect(
-    nodes: Nodes, weights: np.ndarray, values: ValueTable, lexicon: Lexicon, most: int = 200
-) -> dict[Key, KeyEvidence]:
+def collect(nodes: Nodes, weights: np.ndarray, values: ValueTable, lexicon: Lexicon) -> dict[Key, KeyEvidence]:
     """The evidence for each key, from weighted candidates.
 
     Args:
@@ -183,46 +192,57 @@ def collect(
         weights: of the candidates, shape (C,).
         values: gives value ids their values.
         lexicon: the programs the candidates were found with.
-        most: examples kept for a key.
     """
     mass = weights[nodes.candidate]
-    table = np.concatenate(
-        [
-            nodes.symbol[:, None],
-            nodes.arity[:, None],
-            nodes.left[:, None],
-            nodes.value[:, None],
-            nodes.arguments,
-        ],
-        axis=1,
-    )
+    columns = np.stack([nodes.symbol, nodes.arity, nodes.left, nodes.value], axis=1)
+    table = np.concatenate([columns, nodes.arguments], axis=1)
     first, inverse = unique_rows(table)
     totals = np.bincount(inverse, mass, len(first))
     revised = np.bincount(inverse, mass * nodes.revised, len(first))
-    grouped: dict[Key, list[tuple[float, float, list[int]]]] = defaultdict(list)
+    grouped: dict[Key, list[_Row]] = defaultdict(list)
     for row, weight, contradicted in zip(table[first].tolist(), totals.tolist(), revised.tolist(), strict=True):
         if weight >= NEGLIGIBLE:
-            grouped[Key(row[0], row[1])].append((weight, contradicted, row[2:]))
-    evidence = {}
-    for key, rows in sorted(grouped.items()):
-        support = sum(weight for weight, _, _ in rows)
-        examples: dict[tuple, float] = defaultdict(float)
-        signatures: dict[Signature, float] = defaultdict(float)
-        for weight, _, (left, value, *arguments) in rows:
-            examples[tuple(arguments[: key.arity]), value] += weight
-            signatures[Signature(left, key.arity - left)] += weight
-        heaviest = sorted(examples.items(), key=lambda item: -item[1])[:most]
-        explained = support - sum(contradicted for _, contradicted, _ in rows)
-        evidence[key] = KeyEvidence(
-            tuple(
-                Example(tuple(values[argument] for argument in arguments), values[value], weight)
-                for (arguments, value), weight in heaviest
-            ),
-            dict(signatures),
-            explained / support if key in lexicon else 0.0,
-            support,
-        )
-    return evidence
+            symbol, arity, left, value, *arguments = row
+            grouped[Key(symbol, arity)].append(_Row(weight, contradicted, left, value, tuple(arguments[:arity])))
+    return {key: _evidence(key, rows, values, key in lexicon) for key, rows in sorted(grouped.items())}
+
+
+class _Row(NamedTuple):
+    """Nodes of one key that agree in everything, with their weight, and that of those whose value is a revision."""
+
+    weight: float
+    contradicted: float
+    left: int
+    value: int
+    arguments: tuple[int, ...]
+
+
+def _evidence(key: Key, rows: list[_Row], values: ValueTable, known: bool) -> KeyEvidence:
+    """What these rows say of a key, which may be known to the lexicon."""
+    total = sum(row.weight for row in rows)
+    examples: dict[tuple[tuple[int, ...], int], float] = defaultdict(float)
+    signatures: dict[Signature, float] = defaultdict(float)
+    for row in rows:
+        examples[row.arguments, row.value] += row.weight
+        signatures[Signature(row.left, key.arity - row.left)] += row.weight
+    heaviest = sorted(examples.items(), key=lambda item: -item[1])[:EXAMPLES]
+    explained = total - sum(row.contradicted for row in rows)
+    return KeyEvidence(
+        tuple(
+            Example(tuple(values[argument] for argument in arguments), values[value], weight)
+            for (arguments, value), weight in heaviest
+        ),
+        dict(signatures),
+        explained / total if known else 0.0,
+        total,
+    )
+
+
+def _log_trust(nodes: Nodes, lexicon: Lexicon, candidates: int) -> np.ndarray:
+    """Log-probability that the programs which each candidate uses are right, shape (C,)."""
+    trust = nodes.look_up({key: entry.agreement for key, entry in lexicon.entries.items()}, 1.0)
+    trust = np.where(nodes.revised, 1.0, np.clip(trust, 1e-6, CERTAINTY))
+    return np.bincount(nodes.candidate, np.log(trust), candidates)
 
 
 def _attachments(nodes: Nodes, grammar: DependencyGrammar) -> tuple[np.ndarray, np.ndarray]:
@@ -236,9 +256,12 @@ def _attachments(nodes: Nodes, grammar: DependencyGrammar) -> tuple[np.ndarray, 
 
 def _share(part: np.ndarray, whole: np.ndarray, mass: np.ndarray, prior: float) -> np.ndarray:
     """Of the mass that falls on the node's ``whole``, the share on its ``part``, without its own mass; shape (M,)."""
-    of_part = np.bincount(part, mass)[part] - mass
-    of_whole = np.bincount(whole, mass)[whole] - mass
-    return (np.maximum(of_part, 0.0) + prior) / (np.maximum(of_whole, 0.0) + 2 * prior)
+    return (_of_others(part, mass) + prior) / (_of_others(whole, mass) + 2 * prior)
+
+
+def _of_others(group: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """The mass of each node's group without its own; shape (M,)."""
+    return np.maximum(np.bincount(group, mass)[group] - mass, 0.0)
 
 
 def _normalise(log_weights: np.ndarray, groups: np.ndarray) -> np.ndarray:

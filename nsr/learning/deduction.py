@@ -128,16 +128,37 @@ class Deduction:
     row: np.ndarray
     trees: Candidates
 
+    def complete(self, missing: np.ndarray, again: Deduction) -> Deduction:
+        """This deduction with the answers that ``again`` gives to the inputs ``missing``."""
+        results, row = self.results.copy(), self.row.copy()
+        results[missing] = again.results
+        row[missing] = np.where(again.row >= 0, again.row + len(self.trees), -1)
+        return Deduction(results, row, self.trees.then(replace(again.trees, sentence=missing[again.trees.sentence])))
+
 
 def deduce(modules: Modules, inputs: Sequence[Any], beam: int = 1, fallback: bool = True) -> Deduction:
     """The most probable derivation of each input that has a value.
+
+    With ``fallback``, inputs still without an answer are searched more widely; then once more with slots that accept
+    every class, since a class may just not have been seen in a slot.
 
     Args:
         modules: the machine.
         inputs: a batch of B inputs.
         beam: trees (and readings) tried for each.
-        fallback: whether to try more for inputs that are still without an answer.
+        fallback: whether to try more for inputs without an answer.
     """
+    found = _deduce(modules, inputs, beam)
+    if fallback:
+        for wider in (modules, replace(modules, parser=modules.parser.relaxed())):
+            missing = np.flatnonzero(found.row < 0)
+            if not len(missing):
+                break
+            found = found.complete(missing, _deduce(wider, [inputs[index] for index in missing], FALLBACK_WIDTH))
+    return found
+
+
+def _deduce(modules: Modules, inputs: Sequence[Any], beam: int) -> Deduction:
     trees = candidates(modules, inputs, readings=beam, trees=beam)
     values = execute(modules, trees).results
     results = np.full(len(inputs), MISSING_ID, np.int64)
@@ -145,10 +166,4 @@ def deduce(modules: Modules, inputs: Sequence[Any], beam: int = 1, fallback: boo
     defined = np.flatnonzero(values != MISSING_ID)[::-1]  # backwards, so that the best comes last and stays
     row[trees.sentence[defined]] = defined
     results[trees.sentence[defined]] = values[defined]
-    missing = np.flatnonzero(row < 0)
-    if fallback and beam < FALLBACK_WIDTH and len(missing):
-        again = deduce(modules, [inputs[index] for index in missing], FALLBACK_WIDTH)
-        results[missing] = again.results
-        row[missing] = np.where(again.row >= 0, again.row + len(trees), -1)
-        trees = trees.then(replace(again.trees, sentence=missing[again.trees.sentence]))
     return Deduction(results, row, trees)

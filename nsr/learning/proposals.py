@@ -150,25 +150,41 @@ def _revise(
     config: SearchConfig,
 ) -> list[tuple[float, Explanation]]:
     """Explanations of one example by revising its candidates, each with the candidate's log-probability."""
-    found: list[tuple[float, Explanation]] = []
+    found: dict[tuple, tuple[float, Explanation]] = {}  # trees of several readings may share a revision
+    searched: set[Tree] = set()
 
     def search(tree: Tree, log_prob: float) -> None:
-        for explanation in explain(tree, wanted, knowledge, config, alternatives):
-            found.append((log_prob, explanation))
+        if len(found) >= config.explanations or tree in searched or tree.max_arity > config.max_arity:
+            return
+        searched.add(tree)
+        for each in explain(tree, wanted, knowledge, config, _no_better(alternatives, tree)):
+            found.setdefault((each.tree, each.revised), (log_prob, each))
             if len(found) >= config.explanations:
                 return
 
-    plausible = _plausible(knowledge, trees, config)
-    for row in plausible.tolist():
-        if len(found) >= config.explanations:
-            break
+    plausible = _plausible(knowledge, trees, config).tolist()
+    for row in plausible:
         search(tree_of(trees, row), float(trees.log_probs[row]))
     if not found:
-        for row in plausible[: config.rotations].tolist():
+        for row in plausible[: config.rotations]:
             for tree in neighbours(tree_of(trees, row)):
-                if len(found) < config.explanations:
-                    search(tree, float(trees.log_probs[row]))
-    return found
+                search(tree, float(trees.log_probs[row]))
+    return list(found.values())
+
+
+def _no_better(alternatives: Sequence[Sequence[Alternative]], tree: Tree) -> list[list[Alternative]]:
+    """What the symbols of a tree could be instead, given what those of the best reading could be.
+
+    Symbols that are more probable are left out: they belong to better readings.
+    """
+    own = [
+        next((each.gain for each in others if each.symbol == symbol), 0.0)
+        for symbol, others in zip(tree.symbols, alternatives, strict=True)
+    ]
+    return [
+        [Alternative(each.symbol, each.gain - gain) for each in others if each.symbol != symbol and each.gain <= gain]
+        for symbol, gain, others in zip(tree.symbols, own, alternatives, strict=True)
+    ]
 
 
 def _plausible(knowledge: Knowledge, trees: Candidates, config: SearchConfig) -> np.ndarray:

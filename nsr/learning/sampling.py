@@ -141,7 +141,7 @@ class Chain:
         found = [
             (count, state.revision or Explanation(state.tree, (), 0.0))
             for state, count in self.visits.items()
-            if state.revision is not None or self.fits(state.tree)
+            if state.tree.max_arity <= self.config.max_arity and (state.revision is not None or self.fits(state.tree))
         ]
         total = sum(count for count, _ in found)
         best = sorted(found, key=lambda item: -item[0])[:most]

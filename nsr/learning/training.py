@@ -22,7 +22,7 @@ import torch
 
 from nsr.learning.association import associate
 from nsr.learning.config import Config
-from nsr.learning.consistency import KeyEvidence, Nodes, collect, costs, support, weigh
+from nsr.learning.consistency import KeyEvidence, Nodes, Supposed, collect, costs, support, weigh
 from nsr.learning.deduction import Candidates, Deduction, Modules, deduce, execute
 from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose, superfluous
@@ -205,26 +205,17 @@ class Trainer:
         learning, modules = self.config.learning, self.modules
         failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
         kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
-        self.learned_from.update(pool[failed].tolist(), pool[kept].tolist())
-        with self.clock("abduce"):
-            batch = [self.inputs[index] for index in pool[failed]]
-            wanted = self.wanted[pool[failed]]
-            search = sample if self.config.search.search == "mh" else propose
-            found = search(modules, batch, wanted, self.guesses if guess else {}, self.config.search, generator)
-            proposals = found.then(Proposals.exact(_solutions(deduction, kept, len(failed))))
-            trees = proposals.trees
-            execution = modules.executor.execute(trees.symbols, trees.heads, modules.lexicon, proposals.revised)
-            nodes = Nodes(proposals, execution)
-        weights, evidence, hypotheses = self.judge(proposals, nodes, generator, guess)
+        batch = np.concatenate([pool[failed], pool[kept]])
+        self.learned_from.update(batch.tolist())
+        found = self.abduce(pool[failed], generator, guess)
+        proposals = found.then(Proposals.exact(_solutions(deduction, kept, len(failed))))
+        weights, evidence, hypotheses = self.judge(proposals, generator, guess)
         modules.lexicon = revise(modules.lexicon, evidence, hypotheses, self.config)
+        trees, sources = proposals.trees, batch[proposals.trees.sentence]
         with self.clock("deduce"):
-            right = (
-                modules.executor.execute(trees.symbols, trees.heads, modules.lexicon).results
-                == np.concatenate([self.wanted[pool[failed]], self.wanted[pool[kept]]])[trees.sentence]
-            )
+            right = execute(modules, trees).results == self.wanted[sources]
         loss = self.fit_parser(trees.take(np.flatnonzero(right)), weights[right], generator, sight)
         with self.clock("perception"):
-            sources = np.concatenate([pool[failed], pool[kept]])[trees.sentence]
             modules.perception.fit([self.inputs[index] for index in sources], trees.symbols, weights)
         return {
             "guess": guess,
@@ -237,8 +228,17 @@ class Trainer:
             "sight": sight,
         }
 
+    def abduce(self, examples: np.ndarray, generator: np.random.Generator, guess: bool) -> Proposals:
+        """Explanations of unsolved examples."""
+        config = self.config.search
+        search = sample if config.search == "mh" else propose
+        with self.clock("abduce"):
+            inputs = [self.inputs[index] for index in examples]
+            guesses = self.guesses if guess else {}
+            return search(self.modules, inputs, self.wanted[examples], guesses, config, generator)
+
     def judge(
-        self, proposals: Proposals, nodes: Nodes, generator: np.random.Generator, guess: bool
+        self, proposals: Proposals, generator: np.random.Generator, guess: bool
     ) -> tuple[np.ndarray, dict[Key, KeyEvidence], dict[Key, Hypothesis]]:
         """Weigh candidates by what they say of the lexicon, and suppose programs by the candidates' weights, in turn.
 
@@ -247,29 +247,28 @@ class Trainer:
         Returns:
             the weights, shape (C,), the evidence, and the programs supposed for keys that have none that fits.
         """
-        modules, values = self.modules, self.modules.executor.values
-        grammar, passes = DependencyGrammar.of(modules.lexicon), self.config.learning.consistency
-        supported = price = None
-        for turn in range(3 if guess else 2):
+        modules, trees, passes = self.modules, proposals.trees, self.config.learning.consistency
+        grammar = DependencyGrammar.of(modules.lexicon)
+        with self.clock("abduce"):
+            execution = modules.executor.execute(trees.symbols, trees.heads, modules.lexicon, proposals.revised)
+            nodes = Nodes(proposals, execution)
+        trust_in_trees, turns = (0.0, 3) if guess else (1.0, 2)
+        supposed = None
+        for turn in range(turns):
             with self.clock("abduce"):
                 flat = guess and turn == 0
                 weights = weigh(
-                    proposals,
-                    nodes,
-                    modules.lexicon,
-                    grammar,
-                    0 if flat else passes,
-                    supported,
-                    trust_in_trees=0.0 if guess else 1.0,
-                    costs=price,
+                    proposals, nodes, modules.lexicon, grammar, 0 if flat else passes, supposed, trust_in_trees
                 )
             with self.clock("induce"):
-                evidence = collect(nodes, weights, values, modules.lexicon)
+                evidence = collect(nodes, weights, modules.executor.values, modules.lexicon)
                 hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator)
             if not hypotheses:
                 break
-            supported = support(nodes, hypotheses, modules.executor)
-            price = costs(nodes, modules.lexicon, hypotheses, self.space, self.config.induction)
+            supposed = Supposed(
+                support(nodes, hypotheses, modules.executor),
+                costs(nodes, modules.lexicon, hypotheses, self.space, self.config.induction),
+            )
         return weights, evidence, hypotheses
 
     def simplify(

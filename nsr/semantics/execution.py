@@ -6,7 +6,8 @@ and those only once in the life of an :class:`Executor`: results are memoised on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -114,6 +115,7 @@ class Executor:
         return table
 
 
+@dataclass(frozen=True, eq=False)
 class Execution:
     """The values of executed trees.
 
@@ -123,10 +125,9 @@ class Execution:
         layout: how the trees hang together.
     """
 
-    def __init__(self, values: np.ndarray, arguments: np.ndarray, layout: Layout) -> None:
-        self.values = values
-        self.arguments = arguments
-        self.layout = layout
+    values: np.ndarray
+    arguments: np.ndarray
+    layout: Layout
 
     @property
     def results(self) -> np.ndarray:
@@ -134,19 +135,28 @@ class Execution:
         return self.values[np.arange(len(self.values)), self.layout.root]
 
 
+@dataclass(frozen=True, eq=False)
 class Layout:
     """What executing needs to know of a batch of trees.
 
     Attributes:
+        heads: position of each token's head, ROOT or ABSENT, shape (C, N).
         root: position of the root, shape (C,).
         arity: number of dependents of each token, shape (C, N).
         left: number of them that stand to its left, shape (C, N).
         rank: place of each token among its head's dependents, from the left, shape (C, N).
     """
 
-    def __init__(self, heads: np.ndarray, root: np.ndarray, arity: np.ndarray, left: np.ndarray, rank: np.ndarray):
-        self.heads, self.root, self.arity, self.left, self.rank = heads, root, arity, left, rank
-        self.max_arity = int(arity.max(initial=0))
+    heads: np.ndarray
+    root: np.ndarray
+    arity: np.ndarray
+    left: np.ndarray
+    rank: np.ndarray
+
+    @property
+    def max_arity(self) -> int:
+        """The largest arity."""
+        return int(self.arity.max(initial=0))
 
     @classmethod
     def of(cls, heads: np.ndarray) -> Layout:
@@ -162,9 +172,10 @@ class Layout:
             rank[row, position] = arity[row, head]
             arity[row, head] += 1
             left[row, head] += position < head
-        return cls(heads, (heads == ROOT).argmax(axis=1), arity, left, rank)
+        root = (heads == ROOT).argmax(axis=1) if length else np.zeros(trees, np.int64)
+        return cls(heads, root, arity, left, rank)
 
-    def levels(self):
+    def levels(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (tree, node) index arrays: all leaves, then all nodes whose dependents have come, and so on."""
         waiting = self.arity.copy()
         tree, node = np.nonzero((waiting == 0) & (self.heads != ABSENT))

@@ -19,7 +19,8 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from nsr.errors import ConfigError
 from nsr.semantics.primitives import Primitive, PrimitiveSet, Type
 from nsr.semantics.programs import MAX_SIZE, Argument, Call, Constant, Term, compile_term, quote, size, subterms
 from nsr.semantics.values import MISSING, Value
-
+from nsr.settings import setting
 
 RISK = 0.01  # chance that no subset searched was right for a program that explains more than the best one found
 
@@ -38,12 +39,12 @@ RISK = 0.01  # chance that no subset searched was right for a program that expla
 class InductionConfig:
     """How programs are searched for."""
 
-    max_program_size: int = 8  # terms are enumerated up to this size; joins reach about twice as far
-    max_bank: int = 4_000  # distinct terms kept in one search
-    subset: int = 4  # examples that a search must explain exactly: few enough that all of them may be right
-    subsets: int = 16  # searches on different subsets before giving up
-    error_rate: float = 0.02  # chance that an example is wrong, under the likelihood
-    bits_per_node: float = 2.0  # description length of one node of a program; a constant costs its token too
+    max_program_size: int = setting(8, "terms are enumerated up to this size; joins reach about twice as far")
+    max_bank: int = setting(1_000, "distinct terms kept in one search")
+    subset: int = setting(4, "examples that a search must explain exactly: few enough that all of them may be right")
+    subsets: int = setting(16, "searches on different subsets before giving up")
+    error_rate: float = setting(0.02, "chance that an example is wrong, under the likelihood")
+    bits_per_node: float = setting(2.0, "description length of one node of a program; a constant costs its token too")
 
     def __post_init__(self) -> None:
         for name in ("max_program_size", "max_bank", "subset", "subsets"):
@@ -134,7 +135,7 @@ def induce(
     best: Hypothesis | None = None
     share = 0.0  # of the table that some program found explains
     for tried, subset in enumerate(_subsets(table, config, generator), start=1):
-        program = _search(subset, arity, space, config)
+        program = _search(tuple(replace(each, weight=1.0) for each in subset), arity, space, config)
         if program is not None:
             found = judge(program, examples, space, config)
             best = found if best is None or found.score > best.score else best
@@ -175,7 +176,8 @@ class _Known(NamedTuple):
     bits: float
 
 
-def _search(examples: list[Example], arity: int, space: Space, config: InductionConfig) -> Term | None:
+@lru_cache(maxsize=1 << 12)
+def _search(examples: tuple[Example, ...], arity: int, space: Space, config: InductionConfig) -> Term | None:
     """The term with the shortest description found whose values on these examples are the wanted ones."""
     bank = _Bank(examples, arity, space, config)
     best: _Known | None = None
@@ -191,7 +193,7 @@ def _search(examples: list[Example], arity: int, space: Space, config: Induction
 class _Bank:
     """The shortest known term for each type and vector of values."""
 
-    def __init__(self, examples: list[Example], arity: int, space: Space, config: InductionConfig) -> None:
+    def __init__(self, examples: Sequence[Example], arity: int, space: Space, config: InductionConfig) -> None:
         self.wanted: Vector = tuple(example.value for example in examples)
         self.arguments: list[Vector] = [tuple(each.arguments[index] for each in examples) for index in range(arity)]
         self.longest = max(map(_length, itertools.chain(self.wanted, *self.arguments)))

@@ -1,13 +1,14 @@
 """Inversion: which value must an argument have for a program to return what is wanted?
 
 This is how abduction passes a wanted value from a node down to a dependent. The inverses of primitives are composed
-through the term; every solution is checked by running the program, so what is returned is always right, though not
-always complete (``car`` alone has no finite inverse).
+through the term, and every candidate is checked by running the program. So what is returned is always right. It is
+also complete if the unknown occurs at least once outside the primitives without inverse (``car`` and ``cdr``);
+otherwise nothing is returned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from nsr.semantics.programs import Argument, Call, Constant, Term, compile_term, uses
@@ -39,7 +40,7 @@ def invert(program: Term, wanted: Value, arguments: Sequence[Value], slot: int, 
     """
     if not uses(program, slot):
         return []
-    found = _Equation(list(arguments), slot, max_length).solve(program, wanted)
+    found = _Equation(tuple(arguments), slot, max_length).solve(program, wanted)
     if found is ANY:
         return []
     run = compile_term(program, max_length)
@@ -50,12 +51,20 @@ def invert(program: Term, wanted: Value, arguments: Sequence[Value], slot: int, 
 class _Equation:
     """``term(arguments with the unknown at slot) = wanted``, solved from the outermost primitive inwards."""
 
-    def __init__(self, arguments: list[Value], slot: int, max_length: int) -> None:
-        self.arguments = tuple(arguments)
+    def __init__(self, arguments: tuple[Value, ...], slot: int, max_length: int) -> None:
+        self.arguments = arguments
         self.slot = slot
         self.max_length = max_length
+        self.solved: dict[tuple[int, Value], Solutions] = {}  # by the term's identity, lest all orders of cuts are tried
 
     def solve(self, term: Term, wanted: Value) -> Solutions:
+        """A superset of the solutions; ANY if the term does not tell."""
+        found = self.solved.get((id(term), wanted))
+        if found is None:
+            found = self.solved[id(term), wanted] = self._solve(term, wanted)
+        return found
+
+    def _solve(self, term: Term, wanted: Value) -> Solutions:
         match term:
             case Argument(index) if index == self.slot:
                 return {wanted}
@@ -73,27 +82,21 @@ class _Equation:
                     return set()
                 return self._any_of(inner, primitive.invert(wanted, known))
 
-    def _any_of(self, terms: Sequence[Term], choices) -> Solutions:
-        """The union, over ways to choose the values of these terms, of what solves all of them at once."""
+    def _any_of(self, terms: Sequence[Term], choices: Iterable[Sequence[Value]]) -> Solutions:
+        """The union, over ways to choose the values of these terms, of what solves the first term that says anything.
+
+        Not all of it solves the others: running the program is a cheaper way to see that than solving them.
+        """
         union: set[Value] = set()
         for values in choices:
-            both: Solutions = ANY
+            found: Solutions = ANY
             for term, value in zip(terms, values, strict=True):
-                both = _meet(both, self.solve(term, value))
-                if both is not ANY and not both:
-                    break
-            if both is ANY:
+                if found is ANY:
+                    found = self.solve(term, value)
+            if found is ANY:
                 return ANY
-            union |= both
+            union |= found
         return union
 
     def _value(self, term: Term) -> Value:
         return compile_term(term, self.max_length)(self.arguments)
-
-
-def _meet(left: Solutions, right: Solutions) -> Solutions:
-    if left is ANY:
-        return right
-    if right is ANY:
-        return left
-    return left & right

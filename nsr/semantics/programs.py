@@ -21,7 +21,7 @@ from nsr.semantics.primitives import CONS, NIL, Primitive, PrimitiveSet, Type
 from nsr.semantics.values import MISSING, Value
 from nsr.syntax.grammar import load_grammar
 
-MAX_SIZE = 256  # nodes of a term; without recursion, also a bound on its depth and on the steps that running it takes
+MAX_SIZE = 128  # nodes of a term; bounds its depth too (comparing two terms takes 4 of 1000 levels of recursion a level)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,7 @@ def build_term(tree: Tree, primitives: PrimitiveSet, arity: int) -> Term:
         if isinstance(error.orig_exc, ProgramError):
             raise error.orig_exc from None
         raise
-    found = result_type(term, primitives.value_type)
-    if found is not primitives.value_type:
-        raise ProgramError(f"{position(tree.meta)}: the program has type {found.value}, not {primitives.value_type.value}")
+    _require_type(term, primitives, primitives.value_type, f"{position(tree.meta)}: the program")
     return term
 
 
@@ -198,16 +196,19 @@ class _TermBuilder(Transformer_NonRecursive):
         if name not in self.primitives:
             known = ", ".join(primitive.name for primitive in self.primitives.primitives)
             raise ProgramError(f"{position(meta)}: unknown primitive '{name}'; known: {known}")
-        primitive = self.primitives[str(name)]
-        if len(arguments) != len(primitive.arguments):
-            raise ProgramError(f"{position(meta)}: {name} takes {len(primitive.arguments)} arguments, not {len(arguments)}")
-        for place, (wanted, argument) in enumerate(zip(primitive.arguments, arguments, strict=True), start=1):
-            found = result_type(argument, self.primitives.value_type)
-            if found is not wanted:
-                raise ProgramError(
-                    f"{position(meta)}: argument {place} of {name} must have type {wanted.value}, not {found.value}"
-                )
+        primitive = self.primitives[name]
+        where, count = position(meta), len(primitive.arguments)
+        if len(arguments) != count:
+            raise ProgramError(f"{where}: {name} takes {count} arguments, not {len(arguments)}")
+        for place, (kind, argument) in enumerate(zip(primitive.arguments, arguments, strict=True), start=1):
+            _require_type(argument, self.primitives, kind, f"{where}: argument {place} of {name}")
         return Call(primitive, tuple(arguments))
+
+
+def _require_type(term: Term, primitives: PrimitiveSet, wanted: Type, what: str) -> None:
+    found = result_type(term, primitives.value_type)
+    if found is not wanted:
+        raise ProgramError(f"{what} must have type {wanted.value}, not {found.value}")
 
 
 def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], Value]:

@@ -81,7 +81,7 @@ def from_json(data: Any) -> Value:
     match data:
         case None:
             return MISSING
-        case {"sentinel": "EMPTY"}:
+        case {"sentinel": "EMPTY", **rest} if not rest:
             return EMPTY
         case bool():
             raise ValueError(f"{data!r} is not a value")

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from torch.optim.adamw import adamw
 from nsr.arrays import unique_rows
 from nsr.semantics.execution import ABSENT
 from nsr.semantics.lexicon import Signature
+from nsr.settings import setting
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.syntax.transitions import NONE, Configurations, Order, oracle
 
@@ -59,18 +61,20 @@ VIEWS = (
 class ParserConfig:
     """The network and how it is fitted."""
 
-    embedding: int = 16  # units of a symbol's embedding
-    hidden: int = 64  # units of the hidden layer
-    max_side: int = 4  # dependents on one side that a signature embedding tells apart
-    identity_dropout: float = 0.2  # chance that a symbol's identity is hidden in a feature
-    embed: str = "signature"  # what a symbol is embedded by: signature (identity where needed), or always identity
-    view_gain: float = 0.01  # share of transitions that seeing more must determine better, to be worth it
-    oracle: str = "late"  # when left-arcs are taken: late or early
-    grammar_mask: bool = True  # let the learned dependency grammar rule out transitions
-    learning_rate: float = 0.02  # of Adam
-    weight_decay: float = 1e-4  # on all weights; what keeps identities near zero that are not needed
-    parser_steps: int = 300  # at most so many steps a fit
-    parser_loss: float = 0.01  # a fit ends when the mean loss falls below this
+    embedding: int = setting(16, "units of a symbol's embedding")
+    hidden: int = setting(64, "units of the hidden layer")
+    max_side: int = setting(4, "dependents on one side that a signature embedding tells apart")
+    identity_dropout: float = setting(0.2, "chance that a symbol's identity is hidden in a feature")
+    embed: str = setting(
+        "signature", "what a symbol is embedded by: signature (identity where needed), or always identity"
+    )
+    view_gain: float = setting(0.01, "share of transitions that seeing more must determine better, to be worth it")
+    oracle: str = setting("late", "when left-arcs are taken: late or early")
+    grammar_mask: bool = setting(True, "let the learned dependency grammar rule out transitions")
+    learning_rate: float = setting(0.02, "of Adam")
+    weight_decay: float = setting(1e-4, "on all weights; what keeps identities near zero that are not needed")
+    parser_steps: int = setting(300, "at most so many steps a fit")
+    parser_loss: float = setting(0.01, "a fit ends when the mean loss is this close to the least that is possible")
 
 
 @contextmanager
@@ -110,6 +114,7 @@ class TransitionScorer(nn.Module):
         nn.init.normal_(self.signature, generator=generator)
         nn.init.normal_(self.slots, std=(FEATURES * config.embedding) ** -0.5, generator=generator)
         self.register_buffer("membership", torch.zeros(symbols + 1, signatures))
+        self.register_buffer("representative", torch.arange(symbols + 1))  # the first symbol of each symbol's class
         self.register_buffer("view_index", torch.tensor(0))
         self.classify([frozenset()] * symbols)
 
@@ -134,6 +139,8 @@ class TransitionScorer(nn.Module):
             if not known:
                 self.membership[symbol, unknown] = 1
         self.membership[-1, absent] = 1
+        _, first, class_of = np.unique(self.membership.numpy(), axis=0, return_index=True, return_inverse=True)
+        self.representative.copy_(torch.from_numpy(first[class_of.reshape(-1)]))
 
     def reduce(self, features: np.ndarray, view: View | None = None) -> np.ndarray:
         """What a view (by default the network's own) keeps of features: (R, F) to (R, slots of the view).
@@ -141,10 +148,8 @@ class TransitionScorer(nn.Module):
         Where identity does not count, each symbol is replaced by the first one of its class.
         """
         view = view or self.view
-        if not view.identity:
-            _, first, class_of = np.unique(self.membership.numpy(), axis=0, return_index=True, return_inverse=True)
-            features = first[class_of.reshape(-1)][features]
-        return features[:, view.slots]
+        features = features[:, view.slots]
+        return features if view.identity else self.representative.numpy()[features]
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Log-probabilities of the transitions.
@@ -215,6 +220,13 @@ class Parser:
         self.grammar = grammar
         self.scorer.classify([grammar.classes[number] for number in grammar.class_of])
 
+    def relaxed(self) -> Parser:
+        """The same parser with a grammar whose slots accept every class."""
+        relaxed = copy(self)
+        if self.grammar is not None:
+            relaxed.grammar = replace(self.grammar, accepts={})
+        return relaxed
+
     @one_thread()
     def parse(
         self,
@@ -233,12 +245,32 @@ class Parser:
             generator: if given, trees are sampled without replacement instead of taken best first.
             masked: whether the dependency grammar rules out transitions (if the configuration says so at all).
         """
+        grammar = self.grammar if masked and self.config.grammar_mask else None
+        if generator is not None:
+            return self._search(symbols, lengths, width, grammar, generator)
+        # sentences that look alike, often because only classes are seen, are parsed once
+        by_class = self.grammar is not None and not self.scorer.view.identity
+        seen = self.grammar.class_of[symbols] if by_class else symbols
+        first, inverse = unique_rows(np.where(np.arange(symbols.shape[1]) < lengths[:, None], seen, ABSENT))
+        found = self._search(symbols[first], lengths[first], width, grammar)
+        return Parses(found.heads[inverse], found.log_probs[inverse])
+
+    def _search(
+        self,
+        symbols: np.ndarray,
+        lengths: np.ndarray,
+        width: int,
+        grammar: DependencyGrammar | None,
+        generator: np.random.Generator | None = None,
+    ) -> Parses:
+        """Parse in lock step; see :meth:`parse`."""
         order = np.argsort(-lengths, kind="stable")  # longest first: the unfinished are always a prefix
         heads = np.full((len(lengths), width, symbols.shape[1]), ABSENT, np.int64)
         log_probs = np.full((len(lengths), width), -np.inf)
-        grammar = self.grammar if masked and self.config.grammar_mask else None
+        if not len(lengths):
+            return Parses(heads, log_probs)
         beam = _Beam(symbols[order], lengths[order], self.symbols, self.order, width, generator)
-        for step in range(2 * int(lengths.max(initial=1)) - 1):
+        for step in range(2 * int(lengths.max()) - 1):
             active = int((2 * lengths - 1 > step).sum())
             if active < beam.sentences:
                 self._finish(beam, order, active, heads, log_probs)
@@ -258,7 +290,11 @@ class Parser:
 
     @one_thread()
     def log_prob(self, symbols: np.ndarray, heads: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Log p(tree | symbols) of given projective trees, without the grammar's mask; shape (C,)."""
+        """Log p(tree | symbols) of given trees, without the grammar's mask; shape (C,).
+
+        Raises:
+            ValueError: a tree is not projective.
+        """
         features, actions, tree = self._derivations(symbols, heads, lengths)
         scores = self._score(features)
         return np.bincount(tree, scores[np.arange(len(actions)), actions], len(heads))
@@ -280,14 +316,19 @@ class Parser:
         Args:
             symbols, heads: projective trees, shape (C, N).
             lengths: shape (C,).
-            weights: shape (C,).
+            weights: not negative, shape (C,).
             generator: draws the identity dropout.
             sight: index of the last view that may be used.
 
         Returns:
             the mean loss (nats a transition) at the end.
+
+        Raises:
+            ValueError: a tree is not projective.
         """
-        features, actions, tree = self._derivations(symbols, heads, lengths)
+        counted = weights > 0
+        weights = weights[counted]
+        features, actions, tree = self._derivations(symbols[counted], heads[counted], lengths[counted])
         if not len(features):
             return 0.0
         first, inverse = unique_rows(np.concatenate([features, actions[:, None]], axis=1))
@@ -299,15 +340,17 @@ class Parser:
         self.scorer.view_index.fill_(self._choose_view(features, actions, mass, sight))
         features = self.scorer.reduce(features)
         first, inverse = unique_rows(np.concatenate([features, actions[:, None]], axis=1))
-        rows, wanted = torch.from_numpy(features[first]), torch.from_numpy(actions[first])
-        mass = torch.from_numpy(np.bincount(inverse, mass / mass.sum(), len(first))).float()
+        features, actions = features[first], actions[first]
+        mass = np.bincount(inverse, mass / mass.sum(), len(first))
+        least = _conditional_entropy(features, mass)
+        rows, wanted, mass = torch.from_numpy(features), torch.from_numpy(actions), torch.from_numpy(mass).float()
         step = _adamw(self.scorer.used_parameters(), self.config)
         loss = 0.0
         for _ in range(self.config.parser_steps):
             scores = self.scorer(rows, generator).gather(1, wanted[:, None])[:, 0]
             mean = -(mass * scores).sum()
             loss = mean.item()
-            if loss < self.config.parser_loss:
+            if loss - least < self.config.parser_loss:
                 break
             step(mean)
         return loss
@@ -336,19 +379,29 @@ class Parser:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The open choices in the derivations of trees: features (M, F), transition (M,) and tree (M,) of each."""
         configurations = Configurations(lengths, self.order)
+        heads, rows = heads[:, : configurations.heads.shape[1]], np.arange(len(heads))
         features, actions, trees = [], [], []
         for _ in range(2 * int(lengths.max(initial=1)) - 1):
-            wanted = oracle(configurations, heads[:, : configurations.heads.shape[1]])
-            choice = np.flatnonzero((wanted >= 0) & (configurations.valid().sum(axis=1) > 1))
+            wanted, valid = oracle(configurations, heads), configurations.valid()
+            wanted[~valid[rows, wanted]] = -1  # only a tree that is not projective leads here
+            choice = np.flatnonzero((wanted >= 0) & (valid.sum(axis=1) > 1))
             if len(choice):
-                features.append(_features(symbols[choice], configurations.select(choice), self.symbols))
+                features.append(_features(symbols, configurations, choice, self.symbols))
                 actions.append(wanted[choice])
                 trees.append(choice)
             configurations.advance(wanted)
+        if (configurations.heads != heads).any():
+            raise ValueError("heads: not all are projective trees")
         if not features:
             nothing = np.zeros(0, np.int64)
             return np.zeros((0, FEATURES), np.int64), nothing, nothing
         return np.concatenate(features), np.concatenate(actions), np.concatenate(trees)
+
+
+def _conditional_entropy(given: np.ndarray, probs: np.ndarray) -> float:
+    """Entropy (nats) of events with these probabilities when a row of features is given for each."""
+    _, inverse = unique_rows(given)
+    return -float((probs * np.log(probs / np.bincount(inverse, probs)[inverse])).sum())
 
 
 def _adamw(parameters: list[nn.Parameter], config: ParserConfig) -> Callable[[Tensor], None]:
@@ -425,7 +478,7 @@ class _Beam:
         scores = np.where(allowed, 0.0, -np.inf)
         choice = np.flatnonzero(allowed.sum(axis=1) > 1)  # the network decides only what is open
         if len(choice):
-            features = _features(self.symbols[choice], self.configurations.select(choice), self.absent)
+            features = _features(self.symbols, self.configurations, choice, self.absent)
             found = np.where(allowed[choice], score(features), -np.inf)
             scores[choice] = found - np.logaddexp.reduce(found, axis=1, keepdims=True)
         log_probs = (self.log_probs.reshape(-1, 1) + scores).reshape(self.sentences, -1)  # (B, 3 K)
@@ -455,13 +508,10 @@ class _Beam:
         return np.where(np.isfinite(children), result, -np.inf).reshape(log_probs.shape)
 
 
-def _features(symbols: np.ndarray, configurations: Configurations, absent: int) -> np.ndarray:
-    """The features of each row: symbol ids, ``absent`` where there is no token; shape (R, F)."""
-    rows = np.arange(len(configurations))
-    stack = [configurations.top(place) for place in range(3)]
-    places = [*stack, *(configurations.ahead(place) for place in range(3))]
-    for top in stack[:2]:
-        found = configurations.children[:, rows, np.maximum(top, 0)]
-        places.extend(np.where(top == NONE, NONE, found))
-    positions = np.stack(places, axis=1)
-    return np.where(positions == NONE, absent, symbols[rows[:, None], np.maximum(positions, 0)])
+def _features(symbols: np.ndarray, configurations: Configurations, chosen: np.ndarray, absent: int) -> np.ndarray:
+    """The features of the chosen rows: symbol ids, ``absent`` where there is no token; shape (R, F)."""
+    stack = [configurations.top(place)[chosen] for place in range(3)]
+    ahead = [configurations.ahead(place)[chosen] for place in range(3)]
+    taken = [np.where(top[:, None] == NONE, NONE, configurations.children[chosen, top]) for top in stack[:2]]
+    positions = np.concatenate([np.stack([*stack, *ahead], axis=1), *taken], axis=1)
+    return np.where(positions == NONE, absent, symbols[chosen[:, None], positions])

@@ -33,6 +33,14 @@ class Slot(NamedTuple):
     place: int  # 0 next to the head
 
 
+class _Tokens(NamedTuple):
+    """A token of each row: its class, and how many dependents it has on each side, up to the limit; shape (R,)."""
+
+    kind: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+
 @dataclass(frozen=True)
 class DependencyGrammar:
     """Signatures by class, and the classes each slot accepts.
@@ -91,39 +99,29 @@ class DependencyGrammar:
             symbols: the sentence of each row, shape (R, N).
             configurations: one a row.
         """
-        rows = np.arange(len(configurations))
-        first, second = np.maximum(configurations.top(0), 0), np.maximum(configurations.top(1), 0)
-        first_class = self.class_of[symbols[rows, first]]
-        second_class = self.class_of[symbols[rows, second]]
-        limit = self._limit
-        first_left = np.minimum(configurations.left[rows, first], limit)
-        first_right = np.minimum(configurations.right[rows, first], limit)
-        second_left = np.minimum(configurations.left[rows, second], limit)
-        second_right = np.minimum(configurations.right[rows, second], limit)
-        first_complete = self._complete[first_class, first_left, first_right]
-        second_complete = self._complete[second_class, second_left, second_right]
-        left_open, right_open = self._open[configurations.order]
+        top, below = (self._tokens(symbols, configurations, place) for place in range(2))
+        complete, (left_open, right_open) = self._complete, self._open[configurations.order]
+        fits_left = self._accepted[0, top.kind, top.left, below.kind]
+        fits_right = self._accepted[1, below.kind, below.right, top.kind]
         allowed = np.empty((len(configurations), 3), bool)
         # who is covered by a shifted token must be complete, or still have right dependents to take
-        allowed[:, Action.SHIFT] = (
-            (configurations.depth == 0) | first_complete | right_open[first_class, first_left, first_right]
-        )
-        allowed[:, Action.LEFT_ARC] = (
-            second_complete
-            & left_open[first_class, first_left, first_right]
-            & self._accepted[first_class, 0, first_left, second_class]
-        )
-        allowed[:, Action.RIGHT_ARC] = (
-            first_complete
-            & right_open[second_class, second_left, second_right]
-            & self._accepted[second_class, 1, second_right, first_class]
-        )
-        # the head of the last arc is the root, and must be complete with it
-        last = (configurations.depth == 2) & (configurations.buffer == configurations.lengths)
-        one_more_left, one_more_right = np.minimum(first_left + 1, limit), np.minimum(second_right + 1, limit)
-        allowed[:, Action.LEFT_ARC] &= ~last | self._complete[first_class, one_more_left, first_right]
-        allowed[:, Action.RIGHT_ARC] &= ~last | self._complete[second_class, second_left, one_more_right]
+        allowed[:, Action.SHIFT] = (configurations.depth == 0) | complete[top] | right_open[top]
+        allowed[:, Action.LEFT_ARC] = complete[below] & left_open[top] & fits_left
+        allowed[:, Action.RIGHT_ARC] = complete[top] & right_open[below] & fits_right
+        # the last transition leaves the root, which must be complete with it
+        last = np.flatnonzero((configurations.depth == 2) & (configurations.buffer == configurations.lengths))
+        allowed[last, Action.LEFT_ARC] &= complete[top.kind[last], top.left[last] + 1, top.right[last]]
+        allowed[last, Action.RIGHT_ARC] &= complete[below.kind[last], below.left[last], below.right[last] + 1]
+        alone = np.flatnonzero((configurations.depth == 0) & (configurations.lengths == 1))
+        allowed[alone, Action.SHIFT] = complete[self.class_of[symbols[alone, 0]], 0, 0]
         return allowed
+
+    def _tokens(self, symbols: np.ndarray, configurations: Configurations, place: int) -> _Tokens:
+        """The tokens ``place`` below the top."""
+        rows, token = np.arange(len(configurations)), np.maximum(configurations.top(place), 0)
+        left = np.minimum(configurations.left[rows, token], self._limit)
+        right = np.minimum(configurations.right[rows, token], self._limit)
+        return _Tokens(self.class_of[symbols[rows, token]], left, right)
 
     def licensed(self, symbols: np.ndarray, layout: Layout) -> np.ndarray:
         """Whether every token of each tree has a signature of its class; shape (C,)."""
@@ -138,10 +136,15 @@ class DependencyGrammar:
         """One more than the most dependents that any class takes on one side."""
         return 1 + max((max(signature) for known in self.classes for signature in known), default=0)
 
+    @property
+    def _size(self) -> int:
+        """Sides of the tables below: with the limit, there is room for one more."""
+        return self._limit + 2
+
     @cached_property
     def _complete(self) -> np.ndarray:
-        """Whether a class may stop with so many left and right dependents, shape (K, limit + 1, limit + 1)."""
-        table = np.zeros((len(self.classes), self._limit + 1, self._limit + 1), bool)
+        """Whether a class may stop with so many left and right dependents, shape (K, size, size)."""
+        table = np.zeros((len(self.classes), self._size, self._size), bool)
         table[UNKNOWN_CLASS] = True
         for number, signatures in enumerate(self.classes):
             for left, right in signatures:
@@ -150,7 +153,7 @@ class DependencyGrammar:
 
     @cached_property
     def _open(self) -> dict[Order, np.ndarray]:
-        """Whether a class may take one more dependent on the left (0) or right (1): (2, K, limit + 1, limit + 1)."""
+        """Whether a class may take one more dependent on the left (0) or right (1), shape (2, K, size, size)."""
         tables = {order: np.zeros((2, *self._complete.shape), bool) for order in Order}
         for order, table in tables.items():
             table[:, UNKNOWN_CLASS] = True
@@ -158,20 +161,20 @@ class DependencyGrammar:
                 for left, right in signatures:  # the side that is taken second opens when the first is full
                     if order is Order.LATE:
                         table[0, number, :left, right] = True
-                        table[1, number, : left + 1, :right] = True
+                        table[1, number, 0, :right] = True
                     else:
-                        table[0, number, :left, : right + 1] = True
+                        table[0, number, :left, 0] = True
                         table[1, number, left, :right] = True
         return tables
 
     @cached_property
     def _accepted(self) -> np.ndarray:
-        """Whether a slot accepts a class, shape (K, 2, limit + 1, K); slots never seen accept everything."""
-        table = np.ones((len(self.classes), 2, self._limit + 1, len(self.classes)), bool)
+        """Whether a slot (side, head, place) accepts a class, shape (2, K, size, K); slots never seen accept all."""
+        table = np.ones((2, len(self.classes), self._size, len(self.classes)), bool)
         for slot, accepted in self.accepts.items():
-            if slot.place <= self._limit:
-                table[slot.head, slot.side, slot.place] = False
-                table[slot.head, slot.side, slot.place, sorted(accepted)] = True
+            if slot.place < self._size:
+                table[slot.side, slot.head, slot.place] = False
+                table[slot.side, slot.head, slot.place, sorted(accepted)] = True
         table[..., UNKNOWN_CLASS] = True
         return table
 
@@ -194,11 +197,13 @@ class DependencyGrammar:
     @classmethod
     def from_json(cls, data: dict) -> DependencyGrammar:
         """The inverse of :meth:`to_json`; raises KeyError, TypeError or ValueError on anything else."""
-        return cls(
-            np.array(data["class_of"], np.int64),
-            tuple(frozenset(Signature(*pair) for pair in known) for known in data["classes"]),
-            {
-                Slot(each["head"], ("left", "right").index(each["side"]), each["place"]): frozenset(each["classes"])
-                for each in data["accepts"]
-            },
-        )
+        accepts = {
+            Slot(each["head"], ("left", "right").index(each["side"]), each["place"]): frozenset(each["classes"])
+            for each in data["accepts"]
+        }
+        classes = tuple(frozenset(Signature(*pair) for pair in known) for known in data["classes"])
+        class_of = np.array(data["class_of"], np.int64)
+        used = frozenset(class_of.tolist()).union((slot.head for slot in accepts), *accepts.values())
+        if not used <= frozenset(range(len(classes))) or any(slot.place < 0 for slot in accepts):
+            raise ValueError("a class or place does not exist")
+        return cls(class_of, classes, accepts)

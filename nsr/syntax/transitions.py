@@ -22,6 +22,7 @@ from nsr.semantics.execution import ABSENT
 
 PENDING = -3  # head of a token that has none yet
 NONE = -1  # no such token
+POSITION = np.int32  # type of positions and counts: half the memory, and most of the time goes into moving it
 
 
 class Action(IntEnum):
@@ -56,13 +57,13 @@ class Configurations:
         rows, longest = len(lengths), int(lengths.max(initial=1))
         self.order = order
         self.lengths = lengths
-        self.stack = np.zeros((rows, longest), np.int64)
-        self.depth = np.zeros(rows, np.int64)
-        self.buffer = np.zeros(rows, np.int64)
-        self.heads = np.where(np.arange(longest) < lengths[:, None], PENDING, ABSENT)
-        self.left = np.zeros((rows, longest), np.int64)
-        self.right = np.zeros((rows, longest), np.int64)
-        self.children = np.full((rows, longest, 4), NONE, np.int64)
+        self.stack = np.zeros((rows, longest), POSITION)
+        self.depth = np.zeros(rows, POSITION)
+        self.buffer = np.zeros(rows, POSITION)
+        self.heads = np.where(np.arange(longest) < lengths[:, None], PENDING, ABSENT).astype(POSITION)
+        self.left = np.zeros((rows, longest), POSITION)
+        self.right = np.zeros((rows, longest), POSITION)
+        self.children = np.full((rows, longest, 4), NONE, POSITION)
 
     def __len__(self) -> int:
         return len(self.depth)

@@ -1,0 +1,81 @@
+"""The command ``nsr``: finds the sub-command, and shows every error a user can cause as one line.
+
+A sub-command is a module with ``PURPOSE``, ``EXAMPLE``, ``add_arguments(parser)`` and ``run(arguments)``. It imports
+what is heavy inside these functions, so that ``nsr --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from nsr._version import __version__
+from nsr.cli import evaluate, explain, predict, train
+from nsr.cli.common import Parser, UsageError, did_you_mean
+from nsr.errors import NSRError
+
+COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "explain": explain}
+
+FAILED = 2
+INTERRUPTED = 130  # 128 + SIGINT
+PIPE_CLOSED = 141  # 128 + SIGPIPE
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line, by default the process's own; returns the exit status."""
+    try:
+        _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit finds no closed pipe
+        return PIPE_CLOSED
+    except KeyboardInterrupt as interrupt:
+        _complain("; ".join(["nsr: interrupted", *map(str, interrupt.args)]))
+        return INTERRUPTED
+    except UsageError as error:
+        _complain(str(error))
+        return FAILED
+    except NSRError as error:
+        _complain(f"nsr: {error}")
+        return FAILED
+    except UnicodeEncodeError as error:
+        _complain(f"nsr: the output does not fit the encoding {error.encoding}; set PYTHONIOENCODING=utf-8")
+        return FAILED
+    except OSError as error:  # no permission, no space, ...
+        _complain(f"nsr: {error.filename or 'the system'}: {error.strerror or error}")
+        return FAILED
+    return 0
+
+
+def _run(argv: list[str]) -> None:
+    """Run the sub-command; only its own arguments are built."""
+    if not argv or argv[0] not in COMMANDS:
+        _answer(argv)
+        return
+    name, *rest = argv
+    module = COMMANDS[name]
+    parser = Parser(f"nsr {name}", module.PURPOSE, module.EXAMPLE)
+    module.add_arguments(parser)
+    arguments = parser.parse(rest)
+    if arguments is not None:
+        module.run(arguments)
+
+
+def _answer(argv: list[str]) -> None:
+    """Show the help or the version, or say what is wrong."""
+    parser = Parser("nsr", "The Neural-Symbolic Recursive Machine.", train.EXAMPLE)
+    parser.usage = "nsr [--help] [--version] COMMAND ..."
+    parser.add_argument("--version", action="version", version=f"nsr {__version__}", help="print the version")
+    commands = parser.add_argument_group("commands", "nsr COMMAND --help says more")
+    for name, module in COMMANDS.items():
+        commands.add_argument(name, help=module.PURPOSE, nargs="?")
+    if argv and not argv[0].startswith("-"):
+        parser.error(f"unknown command {argv[0]!r}; {did_you_mean(argv[0], COMMANDS, 'commands')}")
+    if parser.parse(argv) is not None:
+        parser.error(f"choose a command: {', '.join(COMMANDS)}")
+
+
+def _complain(message: str) -> None:
+    """One line on stderr, whatever the message holds."""
+    print(" ".join(message.split("\n")), file=sys.stderr)

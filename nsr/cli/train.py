@@ -1,0 +1,90 @@
+"""``nsr train``: train a model on a split of a task."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from dataclasses import fields
+from typing import Any
+
+from nsr.cli.common import Parser, add_option, number, whole
+from nsr.errors import ConfigError
+
+PURPOSE = "Train a model on a split of a task and test it."
+EXAMPLE = "nsr train scan --split length --seed 0 --out runs/scan"
+
+
+def add_arguments(parser: Parser) -> None:
+    """The options of the run, of the tasks, and all settings of the learner."""
+    from nsr.experiment import CHECKPOINT_SECONDS
+    from nsr.learning.config import Config
+    from nsr.tasks import TASKS
+
+    parser.usage = f"{parser.prog} TASK [--split S] [--seed N] [--out RUN] [--KEY VALUE ...]"
+    splits = "; ".join(f"{name}: {', '.join(task.splits)}" for name, task in TASKS.items())
+    parser.add_argument("task", metavar="TASK", help=f"one of: {', '.join(TASKS)}")
+    parser.add_argument("--split", metavar="S", help=f"what is trained and what is tested ({splits})")
+    parser.add_argument("--seed", metavar="N", type=whole, default=0, help="source of all randomness (default 0)")
+    parser.add_argument("--data-dir", metavar="DIR", help="read the authors' files instead of generating the data")
+    parser.add_argument("--out", metavar="RUN", help="folder to write the model to; new or empty")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out where it was stopped")
+    parser.add_argument(
+        "--checkpoint-seconds",
+        metavar="X",
+        type=number,
+        default=CHECKPOINT_SECONDS,
+        help=f"time between two checkpoints in --out (default {CHECKPOINT_SECONDS:g})",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON on the last line")
+
+    defaults: dict[str, dict[str, Any]] = {}
+    for name, task in TASKS.items():
+        for each in fields(task):
+            defaults.setdefault(each.name, {})[name] = each.default
+    group = parser.add_argument_group("options of the task")
+    for name, of_task in defaults.items():
+        described = ", ".join(f"{task}: default {_spell(default)}" for task, default in of_task.items())
+        add_option(group, name, next(iter(of_task.values())), described)
+    for section in fields(Config):
+        settings = section.default_factory()
+        group = parser.add_argument_group(f"settings: {section.name}", settings.__doc__.partition("\n")[0])
+        for each in fields(settings):
+            add_option(group, each.name, each.default, f"{each.metadata['reason']} (default {_spell(each.default)})")
+
+
+def run(arguments: Namespace) -> None:
+    """Train, and print what came of it."""
+    from nsr.experiment import train
+
+    settings = dict(vars(arguments))
+    quiet, as_json = settings.pop("quiet"), settings.pop("json")
+    if arguments.resume and arguments.out is None:
+        raise ConfigError("--resume needs --out RUN, the folder of the run to continue")
+    try:
+        model = train(**settings, progress=not quiet and sys.stderr.isatty())
+    except KeyboardInterrupt:
+        advice = "the same command with --resume continues" if arguments.out else "nothing is kept without --out"
+        raise KeyboardInterrupt(advice) from None
+    print(_summary(model.metrics, arguments.out))
+    if as_json:
+        print(json.dumps(model.metrics, ensure_ascii=False))
+
+
+def _summary(metrics: dict[str, Any], folder: str | None) -> str:
+    """The metrics as a person reads them."""
+    test, train = metrics["test"], metrics["train"]
+    return "\n".join(
+        [
+            f"test accuracy  {test['accuracy']:.2f}% of {test['count']} ({test['answered']:.2f}% answered)",
+            f"examples       {train['learned_from']} learned from, {train['used']} looked at, "
+            f"{train['available']} available",
+            f"seconds        {metrics['seconds']['total']:.1f}",
+            f"folder         {folder or 'none; --out RUN keeps the model'}",
+        ]
+    )
+
+
+def _spell(default: Any) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
