@@ -74,7 +74,7 @@ def modules_of(lexicon: Lexicon, perception=None, seed: int | None = None, max_l
     parser = Parser(len(lexicon.symbols), ParserConfig(), generator)
     if seed is not None:
         with torch.no_grad():
-            parser.scorer.output.normal_(std=0.5, generator=generator)
+            parser.scorer.output.normal_(std=0.1, generator=generator)
     return Modules(perception or TokenPerception(lexicon.symbols), parser, lexicon, Executor(max_length))
 
 

@@ -79,7 +79,10 @@ def test_help_of_a_command_has_a_purpose_and_an_example(command, capsys):
 def test_help_of_train_lists_task_options_and_settings_with_defaults(capsys):
     main(["train", "--help"])
     printed = capsys.readouterr().out
-    for line in ("--word-order NAME scan: default projective", "--parser-steps N default 300"):
+    for line in (
+        "--word-order NAME scan: default projective",
+        "--parser-steps N at most so many steps a fit (default 300)",
+    ):
         assert line in " ".join(printed.split())
 
 

@@ -43,7 +43,7 @@ class SearchConfig:
     explanations: int = setting(16, "candidates kept for one sentence")
     expansions: int = setting(200, "nodes looked at in one abduction")
     rotations: int = setting(4, "trees whose neighbours (one attachment changed) are tried when nothing else explains")
-    steps: int = setting(100, "steps of the sampler for one sentence, with search mh")
+    steps: int = setting(300, "steps of the sampler for one sentence, with search mh")
 
 
 @dataclass(frozen=True)

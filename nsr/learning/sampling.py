@@ -149,7 +149,12 @@ class Chain:
 
 
 def walk(
-    chains: Sequence[Chain], parser: Parser, values: ValueTable, steps: int, generator: np.random.Generator
+    chains: Sequence[Chain],
+    parser: Parser,
+    values: ValueTable,
+    steps: int,
+    generator: np.random.Generator,
+    trust_in_trees: float = 1.0,
 ) -> None:
     """Move all chains by so many steps."""
     for _ in range(steps):
@@ -163,7 +168,7 @@ def walk(
             arrays = stack([(0, 0.0, Explanation(tree, (), 0.0)) for _, tree in unscored], values).trees
             scores = parser.log_prob(arrays.symbols, arrays.heads, arrays.lengths)
             for (chain, tree), score in zip(unscored, scores.tolist(), strict=True):
-                chain.trees[tree] = score
+                chain.trees[tree] = trust_in_trees * score
         for chain, proposal in zip(chains, proposals, strict=True):
             chain.step(proposal, generator)
 
@@ -175,8 +180,13 @@ def sample(
     guesses: Mapping[int, Sequence[Guess]],
     config: SearchConfig,
     generator: np.random.Generator,
+    trust_in_trees: float = 1.0,
 ) -> Proposals:
-    """Explain examples by sampling; arguments as of :func:`nsr.learning.proposals.propose`."""
+    """Explain examples by sampling.
+
+    Arguments as of :func:`nsr.learning.proposals.propose`; ``trust_in_trees`` is the exponent of p(tree | symbols) in
+    the distribution that is sampled. Below 1, chains leave trees that the parser is too sure of.
+    """
     knowledge = Knowledge(modules.lexicon, modules.executor, guesses if config.guesses else {})
     values = modules.executor.values
     starts = candidates(modules, inputs, generator=generator, masked=False)
@@ -184,7 +194,7 @@ def sample(
     chains = [
         Chain(
             tree_of(starts, row),
-            float(known[row]),
+            trust_in_trees * float(known[row]),
             values[int(wanted[sentence])],
             knowledge,
             config,
@@ -192,7 +202,7 @@ def sample(
         )
         for row, sentence in enumerate(starts.sentence.tolist())
     ]
-    walk(chains, modules.parser, values, config.steps, generator)
+    walk(chains, modules.parser, values, config.steps, generator, trust_in_trees)
     return stack(
         [
             (sentence, log_share, explanation)

@@ -33,6 +33,7 @@ from nsr.semantics.values import Value
 from nsr.syntax.parser import VIEWS
 from nsr.syntax.signatures import DependencyGrammar
 
+TEMPERED = 0.1  # trust of the sampler in the parser while a stage makes no progress
 PATIENCE = 5  # rounds without improvement after which a stage ends
 
 
@@ -231,11 +232,12 @@ class Trainer:
     def abduce(self, examples: np.ndarray, generator: np.random.Generator, guess: bool) -> Proposals:
         """Explanations of unsolved examples."""
         config = self.config.search
-        search = sample if config.search == "mh" else propose
+        inputs, guesses = [self.inputs[index] for index in examples], self.guesses if guess else {}
         with self.clock("abduce"):
-            inputs = [self.inputs[index] for index in examples]
-            guesses = self.guesses if guess else {}
-            return search(self.modules, inputs, self.wanted[examples], guesses, config, generator)
+            if config.search == "mh":
+                trust = TEMPERED if guess else 1.0
+                return sample(self.modules, inputs, self.wanted[examples], guesses, config, generator, trust)
+            return propose(self.modules, inputs, self.wanted[examples], guesses, config, generator)
 
     def judge(
         self, proposals: Proposals, generator: np.random.Generator, guess: bool
@@ -297,7 +299,7 @@ class Trainer:
 
     def settle(self, deduction: Deduction, solved: np.ndarray, generator: np.random.Generator, sight: int) -> float:
         """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
-        rows = deduction.row[_draw(np.flatnonzero(solved), self.config.learning.pool, generator)]
+        rows = deduction.row[_draw(np.flatnonzero(solved), self.config.learning.batch, generator)]
         return self.fit_parser(deduction.trees.take(rows), np.ones(len(rows)), generator, sight)
 
     def fit_parser(self, trees: Candidates, weights: np.ndarray, generator: np.random.Generator, sight: int) -> float:

@@ -73,12 +73,12 @@ def _ablations() -> Iterator[Variant]:
         "identity of symbols always seen": {"embed": "identity"},
         "left-arcs early": {"oracle": "early"},
         "no consistency weighting": {"consistency": 0},
-        "no curriculum": {"curriculum": "none"},
         "Metropolis-Hastings": {"search": "mh"},
     }
     for split in ("addprim_jump", "length"):
         for label, settings in changes.items():
             yield Variant(f"{split}, {label}", split, settings)
+    yield Variant("length, no curriculum", "length", {"curriculum": "none"})
 
 
 TABLES = {

@@ -1,7 +1,7 @@
 """Program induction: the shortest program that explains a table of examples.
 
 Bottom-up enumeration with observational equivalence (Albarghouthi, Gulwani and Kincaid 2013; Udupa et al. 2013):
-terms are grown by size, and of all terms with the same values on the examples only the first is kept. After each size
+terms are grown by size, and of terms with the same values on the examples only the shortest is kept. After each size
 the bank is searched from both ends: for every term the inverse of a primitive says what the other argument must be
 worth, and a look-up tells whether a known term is worth just that. A program of size 7 is thus found from terms of
 size 3.

@@ -55,7 +55,7 @@ class _Equation:
         self.arguments = arguments
         self.slot = slot
         self.max_length = max_length
-        self.solved: dict[tuple[int, Value], Solutions] = {}  # by the term's identity, lest all orders of cuts are tried
+        self.solved: dict[tuple[int, Value], Solutions] = {}  # by the term's identity
 
     def solve(self, term: Term, wanted: Value) -> Solutions:
         """A superset of the solutions; ANY if the term does not tell."""

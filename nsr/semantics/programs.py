@@ -21,7 +21,7 @@ from nsr.semantics.primitives import CONS, NIL, Primitive, PrimitiveSet, Type
 from nsr.semantics.values import MISSING, Value
 from nsr.syntax.grammar import load_grammar
 
-MAX_SIZE = 128  # nodes of a term; bounds its depth too (comparing two terms takes 4 of 1000 levels of recursion a level)
+MAX_SIZE = 128  # nodes of a term, and so its depth (comparing terms takes 4 of 1000 levels of recursion a level)
 
 
 @dataclass(frozen=True, slots=True)
