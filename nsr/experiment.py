@@ -107,14 +107,19 @@ def load(folder: str | Path) -> NSR:
 
 
 def evaluate(model: NSR, split: str | None = None, *, data_dir: str | Path | None = None) -> dict[str, Any]:
-    """Accuracy of a trained model on the test examples of a split of its task (by default the one it was trained on).
+    """Accuracy of a trained model on the test examples of a split of its task.
+
+    Without ``split`` it is the split the model was trained on, from where its data came.
 
     Returns:
         ``{"accuracy", "answered", "count", "subsets"}``, accuracies in percent.
     """
     if model.task is None:
         raise ConfigError("this model was not trained on a task; use its predict method")
-    split = split or model.metrics.get("split") or model.task.default_split
+    trained = model.metrics.get("split")
+    split = split or trained or model.task.default_split
+    if data_dir is None and split == trained:
+        data_dir = model.metrics.get("data_dir")
     data = model.task.load(split, seed=model.seed, data_dir=None if data_dir is None else Path(data_dir))
     return score(model, data.test)
 
@@ -150,7 +155,13 @@ class Run:
             raise RunError(f"{self.folder} is not a folder")
         if not resume and self.folder.exists() and any(self.folder.iterdir()):
             raise RunError(f"{self.folder} is not empty; continue it with --resume, or choose another folder")
+        if resume and self.folder.exists() and any(self.folder.iterdir()) and not self._begun():
+            raise RunError(f"{self.folder} holds no run to resume; choose another folder")
         return resume and (self.folder / "metrics.json").is_file()
+
+    def _begun(self) -> bool:
+        """Whether what the folder holds was written by a run."""
+        return (self.folder / "metrics.json").is_file() or any(self.folder.glob("checkpoint*"))
 
     def restore(self, model: NSR) -> tuple[Position | None, float]:
         """Put the model into the state of the checkpoint.
@@ -265,7 +276,7 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
         test = score(model, data.test)
     phases = ("deduce", "abduce", "induce", "parser", "perception", "evaluate")
     return {
-        **{name: identity[name] for name in ("task", "split", "seed")},
+        **identity,
         "version": __version__,
         "test": test,
         "train": {

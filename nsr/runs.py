@@ -66,7 +66,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
         RunError: there is no finished model, another version wrote it, or a file is missing or damaged.
     """
     if not folder.is_dir():
-        raise RunError(f"{folder} is not a run folder: it does not exist")
+        raise RunError(f"{folder} is not a run folder: {'it is a file' if folder.exists() else 'it does not exist'}")
     if not (folder / MANIFEST).is_file():
         raise RunError(f"{folder} holds no finished model (no {MANIFEST}); finish the training with --resume")
     manifest = parse_json(_read(folder / MANIFEST), folder / MANIFEST)

@@ -200,7 +200,10 @@ def collect(nodes: Nodes, weights: np.ndarray, values: ValueTable, lexicon: Lexi
     totals = np.bincount(inverse, mass, len(first))
     revised = np.bincount(inverse, mass * nodes.revised, len(first))
     grouped: dict[Key, list[_Row]] = defaultdict(list)
-    for row, weight, contradicted in zip(table[first].tolist(), totals.tolist(), revised.tolist(), strict=True):
+    order = np.argsort(first)  # of appearance: value ids, and so the hashes of rows, differ in a resumed run
+    for row, weight, contradicted in zip(
+        table[first[order]].tolist(), totals[order].tolist(), revised[order].tolist(), strict=True
+    ):
         if weight >= NEGLIGIBLE:
             symbol, arity, left, value, *arguments = row
             grouped[Key(symbol, arity)].append(_Row(weight, contradicted, left, value, tuple(arguments[:arity])))

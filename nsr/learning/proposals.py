@@ -90,7 +90,7 @@ def propose(
         generator: samples trees.
     """
     trees = candidates(modules, inputs, config.readings, config.trees, generator, masked=False)
-    trees = trees.take(np.flatnonzero(Layout.of(trees.heads).arity.max(axis=1) <= config.max_arity))
+    trees = trees.take(np.flatnonzero(Layout.of(trees.heads).arity.max(axis=1, initial=0) <= config.max_arity))
     hits = np.flatnonzero(execute(modules, trees).results == wanted[trees.sentence])
     exact = trees.take(hits[_rank(trees.sentence[hits]) < config.explanations])
     unsolved = np.setdiff1d(np.arange(len(inputs)), exact.sentence)
