@@ -17,7 +17,8 @@ from nsr.perception.tokens import TokenPerception
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import Key, Lexicon, parse_lexicon
 from nsr.semantics.values import MISSING, Value
-from nsr.syntax.parser import Parser, ParserConfig
+from nsr.syntax.parser import Parser
+from nsr.syntax.scorer import ParserConfig
 from nsr.tasks.scan import GOLD_PROGRAMS
 
 SYMBOLS = ("a", "b", "f", "g", "h", "o", "u")  # "u" never has a program

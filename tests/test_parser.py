@@ -13,7 +13,8 @@ from nsr.arrays import ragged_to_padded
 from nsr.gss import ROOT, projective_trees
 from nsr.semantics.execution import ABSENT, Layout
 from nsr.semantics.lexicon import Signature
-from nsr.syntax.parser import ACTIONS, FEATURES, NEAR, VIEWS, Parser, ParserConfig, TransitionScorer, one_thread
+from nsr.syntax.parser import Parser
+from nsr.syntax.scorer import ACTIONS, FEATURES, NEAR, VIEWS, ParserConfig, TransitionScorer, one_thread
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.syntax.transitions import Action, Configurations, Order, oracle
 from nsr.tasks.scan import commands, gold_heads, to_projective

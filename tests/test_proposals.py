@@ -12,9 +12,10 @@ from nsr.learning.abduction import Explanation, Guess, Tree
 from nsr.learning.config import SearchConfig
 from nsr.learning.deduction import FALLBACK_WIDTH, deduce
 from nsr.learning.proposals import Proposals, propose, stack, superfluous, tree_of
-from nsr.semantics.execution import UNREVISED
+from nsr.semantics.execution import ABSENT, UNREVISED
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import MISSING, MISSING_ID, ValueTable
+from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.scan import gold_heads
 
 LEXICON = lexicon_of(SOLVABLE, agreement={"g": 0.7, "h": 0.9})
@@ -310,3 +311,22 @@ def test_gold_trees_of_scan_are_deduced_to_actions():
     assert values_of(tree, modules.lexicon)[tree.root] == actions
     found = proposed([words], [actions], replace(CONFIG, trees=10**3), modules=modules)
     assert tree in [tree_of(found.trees, row) for row in range(len(found))]
+
+
+def test_at_last_classes_are_tried_in_slots_where_they_were_not_seen():
+    lexicon = lexicon_of("""
+        "a" = (cons "A" nil)
+        x0 "f" = (append x0 x0)
+        x0 "h" x1 = (append x1 x0)
+    """)
+    modules = modules_of(lexicon)
+    a, f, h = (SYMBOLS.index(word) for word in "afh")
+    seen = np.array([[a, f, 0], [a, h, a]]), np.array([[1, -1, ABSENT], [1, -1, 1]])
+    modules.parser.license(DependencyGrammar.of(lexicon).observe(*seen, np.ones(2), 0.02))
+    inputs = [("a", "f"), ("a", "h", "a", "f"), ("a", "h")]
+    found = deduce(modules, inputs)
+    values = [modules.executor.values[value] for value in found.results.tolist()]
+    assert values[0] == A + A
+    assert values[1] in (A * 3, A * 4)  # "f" depends on "h", or "h" on "f"
+    assert values[2] is MISSING
+    assert (deduce(modules, inputs, fallback=False).row >= 0).tolist() == [True, False, False]

@@ -11,7 +11,7 @@ from typing import Any
 from nsr.errors import ConfigError
 from nsr.semantics.induction import InductionConfig
 from nsr.settings import setting
-from nsr.syntax.parser import ParserConfig
+from nsr.syntax.scorer import ParserConfig
 
 # What options may be; others are 0 or more.
 CHOICES = {

@@ -30,7 +30,7 @@ from nsr.learning.sampling import sample
 from nsr.semantics.induction import Hypothesis, Space
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import Value
-from nsr.syntax.parser import VIEWS
+from nsr.syntax.scorer import VIEWS
 from nsr.syntax.signatures import DependencyGrammar
 
 TEMPERED = 0.1  # trust of the sampler in the parser while a stage makes no progress
@@ -48,7 +48,7 @@ class Position:
         stale: rounds since it was reached.
         simplified: whether entries that the stage can do without have been dropped from the lexicon.
         settled: whether the parser has been refitted to the trees it chose itself.
-        sight: how much the parser may see of a configuration (an index into ``nsr.syntax.parser.VIEWS``); it grows
+        sight: how much the parser may see of a configuration (an index into ``nsr.syntax.scorer.VIEWS``); it grows
             when a stage makes no progress.
     """
 

@@ -1,0 +1,218 @@
+"""The network that scores transitions.
+
+The features are those of Chen and Manning (2014): tokens on the stack, in the buffer, and the dependents taken by the
+two topmost tokens of the stack. A symbol enters as the embedding of its signatures, which are learned with the
+lexicon, so a symbol never seen in context parses like the others of its class. Where signatures do not determine the
+transitions, an embedding of the symbol's identity is added, which starts at zero and is dropped out. Likewise features
+farther from the choice are used only where the near ones do not determine it: see :data:`VIEWS`.
+
+Shape letters: R rows (configurations), N tokens, F features, V symbols, E and H units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
+from torch.optim.adamw import adamw
+
+from nsr.semantics.lexicon import Signature
+from nsr.settings import setting
+from nsr.syntax.transitions import NONE, Configurations, Order
+
+# Features: the stack from the top (0-2), the buffer (3-5), and of each of the two topmost tokens (6-9, 10-13) the last
+# and the last but one dependent on the left, then on the right.
+FEATURES = 14
+TOP, BELOW, NEXT = 0, 1, 3
+NEAR = (TOP, BELOW, NEXT, 6, 8, 10, 12)
+ACTIONS = 3
+
+
+@dataclass(frozen=True)
+class View:
+    """What the network sees of a configuration: which features, and whether a symbol is more than its class."""
+
+    slots: tuple[int, ...]
+    identity: bool
+
+
+# From the least to the most that can be seen; a fit uses the first that determines transitions as well as the last.
+VIEWS = (
+    View(NEAR, identity=False),
+    View(tuple(range(FEATURES)), identity=False),
+    View(NEAR, identity=True),
+    View(tuple(range(FEATURES)), identity=True),
+)
+
+
+@dataclass(frozen=True)
+class ParserConfig:
+    """The network and how it is fitted."""
+
+    embedding: int = setting(16, "units of a symbol's embedding")
+    hidden: int = setting(64, "units of the hidden layer")
+    max_side: int = setting(4, "dependents on one side that a signature embedding tells apart")
+    identity_dropout: float = setting(0.2, "chance that a symbol's identity is hidden in a feature")
+    embed: str = setting(
+        "signature", "what a symbol is embedded by: signature (identity where needed), or always identity"
+    )
+    view_gain: float = setting(0.01, "share of transitions that seeing more must determine better, to be worth it")
+    oracle: str = setting("late", "when left-arcs are taken: late or early")
+    grammar_mask: bool = setting(True, "let the learned dependency grammar rule out transitions")
+    learning_rate: float = setting(0.02, "of Adam")
+    weight_decay: float = setting(1e-4, "on all weights; what keeps identities near zero that are not needed")
+    parser_steps: int = setting(300, "at most so many steps a fit")
+    parser_loss: float = setting(0.01, "a fit ends when the mean loss is this close to the least that is possible")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch on one thread: for matrices this small, threads cost far more than they give."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class TransitionScorer(nn.Module):
+    """Scores the three transitions for rows of features.
+
+    The first layer is linear in each feature, so it is looked up, not multiplied: one table a feature.
+
+    Args:
+        symbols: size of the symbol vocabulary.
+        config: see :class:`ParserConfig`.
+        generator: draws the initial weights.
+    """
+
+    def __init__(self, symbols: int, config: ParserConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        self.sides = config.max_side + 1
+        self.order = Order(config.oracle)
+        self.absent = symbols
+        self.identity_dropout = config.identity_dropout
+        signatures = self.sides**2 + 2  # + unknown, + no token
+        self.signature = nn.Parameter(torch.empty(signatures, config.embedding))
+        self.identity = nn.Parameter(torch.zeros(symbols + 1, config.embedding))  # + no token
+        self.slots = nn.Parameter(torch.empty(FEATURES, config.embedding, config.hidden))
+        self.bias = nn.Parameter(torch.zeros(config.hidden))
+        self.output = nn.Parameter(torch.zeros(config.hidden, ACTIONS))  # at first, all trees are equally likely
+        nn.init.normal_(self.signature, generator=generator)
+        nn.init.normal_(self.slots, std=(FEATURES * config.embedding) ** -0.5, generator=generator)
+        self.register_buffer("membership", torch.zeros(symbols + 1, signatures))
+        self.register_buffer("representative", torch.arange(symbols + 1))  # the first symbol of each symbol's class
+        self.register_buffer("view_index", torch.tensor(0))
+        self.classify([frozenset()] * symbols)
+
+    @property
+    def view(self) -> View:
+        """What the network sees."""
+        return VIEWS[int(self.view_index)]
+
+    def used_parameters(self) -> list[nn.Parameter]:
+        """The parameters that the view has a use for."""
+        used = [self.signature, self.slots, self.bias, self.output]
+        return [*used, self.identity] if self.view.identity else used
+
+    def classify(self, signatures: Sequence[frozenset[Signature]]) -> None:
+        """Tell the network the signatures of each symbol."""
+        unknown, absent = self.membership.shape[1] - 2, self.membership.shape[1] - 1
+        self.membership.zero_()
+        for symbol, known in enumerate(signatures):
+            for left, right in known:
+                index = min(left, self.sides - 1) * self.sides + min(right, self.sides - 1)
+                self.membership[symbol, index] += 1 / len(known)
+            if not known:
+                self.membership[symbol, unknown] = 1
+        self.membership[-1, absent] = 1
+        _, first, class_of = np.unique(self.membership.numpy(), axis=0, return_index=True, return_inverse=True)
+        self.representative.copy_(torch.from_numpy(first[class_of.reshape(-1)]))
+
+    def reduce(self, features: np.ndarray, view: View | None = None) -> np.ndarray:
+        """What a view (by default the network's own) keeps of features: (R, F) to (R, slots of the view).
+
+        Where identity does not count, each symbol is replaced by the first one of its class.
+        """
+        view = view or self.view
+        features = features[:, view.slots]
+        return features if view.identity else self.representative.numpy()[features]
+
+    def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Log-probabilities of the transitions.
+
+        Args:
+            features: as :meth:`reduce` returns them, the number of symbols where there is no token.
+            generator: draws the identity dropout; None for none.
+
+        Returns:
+            shape (R, 3).
+        """
+        slots = self.slots[list(self.view.slots)]
+        rows = features + torch.arange(len(slots)) * len(self.identity)
+        table = torch.einsum("ve,feh->fvh", self.membership @ self.signature, slots).flatten(0, 1)
+        hidden = embedding_bag(rows, table, mode="sum")
+        if self.view.identity:
+            table = torch.einsum("ve,feh->fvh", self.identity, slots).flatten(0, 1)
+            kept = torch.ones(rows.shape)
+            if generator is not None:
+                kept = (torch.rand(rows.shape, generator=generator) >= self.identity_dropout).float()
+            hidden = hidden + embedding_bag(rows, table, mode="sum", per_sample_weights=kept)
+        scores = torch.relu(hidden + self.bias) @ self.output
+        return torch.log_softmax(scores.masked_fill(~self._valid(features), -torch.inf), dim=1)
+
+    def _valid(self, features: Tensor) -> Tensor:
+        """Which transitions the system allows, as ``Configurations.valid`` but read off the features; shape (R, 3)."""
+        slots = self.view.slots
+        shift = features[:, slots.index(NEXT)] != self.absent
+        pair = features[:, slots.index(BELOW)] != self.absent
+        if self.order is Order.LATE:
+            right = pair & (features[:, slots.index(10)] == self.absent)  # no left dependent yet
+            return torch.stack([shift, pair, right], dim=1)
+        left = pair & (features[:, slots.index(8)] == self.absent)  # no right dependent yet
+        return torch.stack([shift, left, pair], dim=1)
+
+
+def features_of(symbols: np.ndarray, configurations: Configurations, chosen: np.ndarray, absent: int) -> np.ndarray:
+    """The features of the chosen rows: symbol ids, ``absent`` where there is no token; shape (R, F)."""
+    stack = [configurations.top(place)[chosen] for place in range(3)]
+    ahead = [configurations.ahead(place)[chosen] for place in range(3)]
+    taken = [np.where(top[:, None] == NONE, NONE, configurations.children[chosen, top]) for top in stack[:2]]
+    positions = np.concatenate([np.stack([*stack, *ahead], axis=1), *taken], axis=1)
+    return np.where(positions == NONE, absent, symbols[chosen[:, None], positions])
+
+
+def adamw_steps(parameters: list[nn.Parameter], config: ParserConfig) -> Callable[[Tensor], None]:
+    """A function that takes one AdamW step down the gradient of a loss.
+
+    The functional form, since making a ``torch.optim.Optimizer`` imports the compiler, which takes over a second.
+    """
+    means, squares = ([torch.zeros_like(each) for each in parameters] for _ in range(2))
+    steps = [torch.zeros(()) for _ in parameters]
+
+    def step(loss: Tensor) -> None:
+        gradients = torch.autograd.grad(loss, parameters)
+        with torch.no_grad():
+            adamw(
+                parameters,
+                list(gradients),
+                means,
+                squares,
+                [],
+                steps,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.999,
+                lr=config.learning_rate,
+                weight_decay=config.weight_decay,
+                eps=1e-8,
+                maximize=False,
+            )
+
+    return step
