@@ -1,0 +1,86 @@
+"""The loop learns what it should, and stops and goes on where it should."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nsr
+from nsr.errors import ConfigError
+from nsr.learning.association import associate
+from nsr.learning.training import stages
+from nsr.semantics.execution import Executor
+from nsr.semantics.primitives import primitive_set
+from nsr.semantics.programs import parse_program
+from nsr.tasks.scan import GOLD_PROGRAMS, SPLITS
+
+ACTIONS = ("I_WALK", "I_JUMP", "I_TURN_LEFT", "I_TURN_RIGHT")
+
+
+def test_stages_grow_by_length_and_have_enough_examples():
+    lengths = np.repeat([1, 2, 3, 4, 6, 9], [4, 18, 72, 320, 3000, 9000])
+    assert stages(lengths, "length", least=1) == [1, 2, 3, 4, 6, 9]
+    assert stages(lengths, "length", least=50) == [3, 4, 6, 9]
+    assert stages(lengths, "none", least=1) == [9]
+    assert stages(np.array([7, 7]), "length", least=50) == [7]
+
+
+def test_words_are_associated_with_the_tokens_that_always_go_with_them():
+    symbols = np.array([[0, 2], [1, 2], [0, 0], [1, 1]])  # "a twice", "b twice", "a a", "b b"
+    outputs = [("A", "A"), ("B", "B"), ("A", "A"), ("B", "B")]
+    guesses = associate(symbols, np.full(4, 2), outputs)
+    assert [guesses[word][0].value for word in (0, 1, 2)] == [("A",), ("B",), ()]
+    assert associate(symbols, np.full(4, 2), [1, 2, 3, 4]) == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_short_commands_give_the_programs_of_scan(seed):
+    model = nsr.train("scan", split="simple", seed=seed, max_tokens=4)
+    executor, generator = Executor(), np.random.default_rng(seed)
+    learned = {(model.lexicon.symbols[key.symbol], key.arity): entry for key, entry in model.lexicon.entries.items()}
+    assert learned.keys() == GOLD_PROGRAMS.keys()
+    for (word, arity), text in GOLD_PROGRAMS.items():
+        gold = parse_program(text, primitive_set("list"), arity)
+        for _ in range(20):
+            arguments = [tuple(generator.choice(ACTIONS, generator.integers(1, 5))) for _ in range(arity)]
+            assert executor.run(learned[word, arity].program, arguments) == executor.run(gold, arguments), word
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_split_is_solved(split):
+    metrics = nsr.train("scan", split=split, seed=0).metrics
+    assert metrics["test"]["accuracy"] == 100.0
+    assert metrics["assumptions"]["word_order"] == "projective"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{"search": "mh"}, {"grammar_mask": False}, {"oracle": "early"}], ids=str)
+def test_other_ways_to_search_and_parse_solve_scan_too(settings):
+    assert nsr.train("scan", split="length", seed=0, **settings).metrics["test"]["accuracy"] == 100.0
+
+
+@pytest.mark.slow
+def test_the_official_files_give_the_same(data_dir):
+    for split in ("simple", "length", "addprim_jump", "template_around_right"):
+        assert nsr.train("scan", split=split, seed=1, data_dir=data_dir).metrics["test"]["accuracy"] == 100.0
+
+
+def test_few_pairs_of_an_own_language():
+    pairs = {
+        "red": "R",
+        "blue": "B",
+        "red and blue": "R B",
+        "blue and red": "B R",
+        "red twice": "R R",
+        "blue twice": "B B",
+        "red and blue twice": "R B B",
+    }
+    model = nsr.NSR(primitives="list").fit(list(pairs), list(pairs.values()))
+    assert model.predict(list(pairs)) == [tuple(output.split()) for output in pairs.values()]
+    assert model.predict(["blue twice and red", "twice"]) == [("B", "B", "R"), None]
+
+
+def test_a_limit_that_leaves_nothing_to_learn_from_is_refused():
+    with pytest.raises(ConfigError, match="raise max_tokens"):
+        nsr.NSR(max_tokens=1).fit(["a b"], ["A B"])
