@@ -18,7 +18,8 @@ from safetensors import torch as safetensors
 from nsr.errors import ConfigError, InputError, NSRError, ProgramError, RunError
 from nsr.gss import GSS
 from nsr.learning.config import Config
-from nsr.learning.deduction import Deduction, Modules, deduce
+from nsr.learning.deduction import Deduction, Modules, deduce, execute
+from nsr.learning.knowledge import given_lexicon, perceive
 from nsr.learning.training import Clock, OnRound, Position, Trainer
 from nsr.perception.tokens import TokenPerception
 from nsr.runs import parse_json, read_folder, to_json, write_folder
@@ -119,19 +120,19 @@ class NSR:
 
     def _begin(self, sentences: list[Tokens], values: list[Value]) -> None:
         """Modules that know nothing."""
-        perception = TokenPerception.of(sentences)
+        perception = perceive(sentences, values, self.config.knowledge)
         if self.primitives.value_type is Type.LIST:
-            self.constants = tuple(sorted({token for value in values for token in value}))
+            literals = {word for each in sentences for word in each}.difference(perception.words)
+            self.constants = tuple(sorted({token for value in values for token in value} - literals))
         self.learned_from.clear()
-        self._modules = Modules(
-            perception,
-            self._parser(len(perception.symbols)),
-            Lexicon(perception.symbols),
-            Executor(self.config.learning.max_length),
-        )
+        given = given_lexicon(perception, self.config.knowledge)
+        self._modules = Modules(perception, self._parser(given), given, Executor(self.config.learning.max_length))
 
-    def _parser(self, symbols: int) -> Parser:
-        return Parser(symbols, self.config.parser, torch.Generator().manual_seed(self.seed))
+    def _parser(self, given: Lexicon) -> Parser:
+        """A parser that knows what is given."""
+        generator = torch.Generator().manual_seed(self.seed)
+        grammar = DependencyGrammar.of(given, self.config.knowledge.between, self.config.search.max_arity)
+        return Parser(len(given.symbols), self.config.parser, generator, grammar)
 
     def _chosen(self, sentences: list[Tokens]) -> list[int]:
         """The examples to learn from: all, unless the configuration limits their length or number."""
@@ -194,10 +195,10 @@ class NSR:
             raise InputError(f"no tree was found for '{' '.join(tokens)}'")
         row = max(int(found.row[0]), 0)
         trees = found.trees.take(np.array([row]))
-        execution = self.modules.executor.execute(trees.symbols, trees.heads, self.lexicon)
+        execution = execute(self.modules, trees)
         count = len(tokens)
         symbols = trees.symbols[0, :count].tolist()
-        arities = execution.layout.arity[0, :count].tolist()
+        arities = execution.arity[0, :count].tolist()
         programs = [self.lexicon.program(key) for key in zip(symbols, arities, strict=True)]
         return GSS(
             inputs=tokens,
@@ -214,7 +215,7 @@ class NSR:
     def files(self) -> dict[str, bytes]:
         """The model as the files of a run folder."""
         modules = self.modules
-        grammar = modules.parser.grammar or DependencyGrammar.of(modules.lexicon)
+        grammar = modules.parser.grammar or DependencyGrammar.of(modules.lexicon, self.config.knowledge.between)
         task = None if self.task is None else {"name": self.task.name, "options": self.task.assumptions()}
         config = {
             "primitives": self.primitives.name,
@@ -268,7 +269,7 @@ class NSR:
             model.constants = tuple(config["constants"])
             words = parse_json(files["vocabulary.json"], folder / "vocabulary.json")
             perception = TokenPerception.from_json(words)
-            parser = model._parser(len(perception.symbols))
+            parser = model._parser(given_lexicon(perception, model.config.knowledge))
             parser.scorer.load_state_dict(safetensors.load(files["parser.safetensors"]))
             grammar = DependencyGrammar.from_json(parse_json(files["grammar.json"], folder / "grammar.json"))
         except ConfigError as error:
@@ -284,7 +285,7 @@ class NSR:
             lexicon = parse_lexicon(files["lexicon.nsr"].decode(), perception.symbols, model.primitives)
         except (ProgramError, UnicodeDecodeError) as error:
             raise ProgramError(f"{folder / 'lexicon.nsr'}: {error}") from None
-        licensed = DependencyGrammar.of(lexicon)
+        licensed = DependencyGrammar.of(lexicon, model.config.knowledge.between)
         same = licensed.classes == grammar.classes and np.array_equal(licensed.class_of, grammar.class_of)
         parser.license(grammar if same else licensed)
         model._modules = Modules(perception, parser, lexicon, Executor(model.config.learning.max_length))

@@ -17,7 +17,7 @@ from typing import Any
 from nsr._version import __version__
 from nsr.errors import RunError
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 EDITABLE = ("lexicon.nsr",)
 

@@ -16,9 +16,10 @@ from nsr.perception.perception import Alternative, Readings
 from nsr.perception.tokens import TokenPerception
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import Key, Lexicon, parse_lexicon
-from nsr.semantics.values import MISSING, Value
+from nsr.semantics.values import EMPTY, MISSING, Value
 from nsr.syntax.parser import Parser
 from nsr.syntax.scorer import ParserConfig
+from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.scan import GOLD_PROGRAMS
 
 SYMBOLS = ("a", "b", "f", "g", "h", "o", "u")  # "u" never has a program
@@ -69,10 +70,16 @@ def scan_lexicon(
     return lexicon_of("\n".join(lines), sorted({word for word, _ in GOLD_PROGRAMS}), agreement)
 
 
-def modules_of(lexicon: Lexicon, perception=None, seed: int | None = None, max_length: int = 10_000) -> Modules:
+def modules_of(
+    lexicon: Lexicon,
+    perception=None,
+    seed: int | None = None,
+    max_length: int = 10_000,
+    given: DependencyGrammar | None = None,
+) -> Modules:
     """A machine with this lexicon; with a seed its parser has opinions, else it finds all trees equally likely."""
     generator = torch.Generator().manual_seed(seed or 0)
-    parser = Parser(len(lexicon.symbols), ParserConfig(), generator)
+    parser = Parser(len(lexicon.symbols), ParserConfig(), generator, given)
     if seed is not None:
         with torch.no_grad():
             parser.scorer.output.normal_(std=0.1, generator=generator)
@@ -85,9 +92,11 @@ def values_of(tree: Tree, lexicon: Lexicon, revised: Mapping[int, Value] | None 
     def value(node: int) -> Value:
         if node in (revised or {}):
             return revised[node]
-        arguments = tuple(value(each) for each, head in enumerate(tree.heads) if head == node)
+        arguments = [value(each) for each, head in enumerate(tree.heads) if head == node]
+        arguments = [each for each in arguments if each is not EMPTY]
         program = lexicon.program((tree.symbols[node], len(arguments)))
-        return MISSING if program is None or MISSING in arguments else interpret(program, arguments)
+        token = tree.tokens[node] if tree.tokens else MISSING
+        return MISSING if program is None or MISSING in arguments else interpret(program, (*arguments, token))
 
     return [value(node) for node in range(len(tree))]
 
@@ -103,8 +112,11 @@ def fitting_symbols(heads: Sequence[int], lexicon: Lexicon, generator: np.random
     return tuple(symbols)
 
 
-def key_of(tree: Tree, node: int) -> Key:
-    return Key(tree.symbols[node], tree.heads.count(node))
+def key_of(tree: Tree, node: int, values: Sequence[Value]) -> Key:
+    """The key of a node in a tree with these values: EMPTY dependents are no arguments."""
+    return Key(
+        tree.symbols[node], sum(head == node and values[each] is not EMPTY for each, head in enumerate(tree.heads))
+    )
 
 
 class NoisyTokens:

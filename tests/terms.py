@@ -6,29 +6,37 @@ from itertools import product
 
 from hypothesis import strategies as st
 
-from nsr.semantics.primitives import Primitive, Type, primitive_set
-from nsr.semantics.programs import Argument, Call, Constant, Term
+from nsr.semantics.primitives import Primitive, PrimitiveSet, Type, primitive_set
+from nsr.semantics.programs import Argument, Call, Constant, Self, Term
 from nsr.semantics.values import MISSING, Value
 
 LISTS = primitive_set("list")
+REVERSING = primitive_set("list-reverse")
 TOKENS = ("A", "B")
 
 lists = st.lists(st.sampled_from(TOKENS), max_size=4).map(tuple)
 
 
-def leaves(kind: Type, arity: int, tokens: tuple[str, ...]) -> list[Term]:
+def leaves(kind: Type, arity: int, tokens: tuple[str, ...], grounded: bool) -> list[Term]:
     if kind is Type.TOKEN:
-        return [Constant(token) for token in tokens]
+        return [*map(Constant, tokens), *([Self()] if grounded else [])]
     return [Call(LISTS["nil"]), *(Argument(index) for index in range(arity))]
 
 
 @st.composite
-def terms(draw, arity: int, most: int = 15, tokens: tuple[str, ...] = TOKENS) -> Term:
-    """Well-typed terms of at most so many nodes."""
+def terms(
+    draw,
+    arity: int,
+    most: int = 15,
+    tokens: tuple[str, ...] = TOKENS,
+    primitives: PrimitiveSet = LISTS,
+    grounded: bool = False,
+) -> Term:
+    """Well-typed terms of at most so many nodes; if grounded, ``self`` may occur in them."""
 
     def grow(kind: Type, budget: int) -> Term:
-        calls = [each for each in LISTS.primitives if each.result is kind and 0 < len(each.arguments) < budget]
-        chosen = draw(st.sampled_from([*leaves(kind, arity, tokens), *calls]))
+        calls = [each for each in primitives.primitives if each.result is kind and 0 < len(each.arguments) < budget]
+        chosen = draw(st.sampled_from([*leaves(kind, arity, tokens, grounded), *calls]))
         if not isinstance(chosen, Primitive):
             return chosen
         share = (budget - 1) // len(chosen.arguments)
@@ -38,18 +46,28 @@ def terms(draw, arity: int, most: int = 15, tokens: tuple[str, ...] = TOKENS) ->
 
 
 @cache
-def terms_of_size(size: int, arity: int, tokens: tuple[str, ...] = TOKENS, kind: Type = Type.LIST) -> list[Term]:
+def terms_of_size(
+    size: int,
+    arity: int,
+    tokens: tuple[str, ...] = TOKENS,
+    kind: Type = Type.LIST,
+    primitives: PrimitiveSet = LISTS,
+    grounded: bool = False,
+) -> list[Term]:
     """All well-typed terms of this size, whatever they are worth."""
     if size == 1:
-        return leaves(kind, arity, tokens)
+        return leaves(kind, arity, tokens, grounded)
     return [
         Call(primitive, parts)
-        for primitive in LISTS.primitives
+        for primitive in primitives.primitives
         if primitive.result is kind
         for sizes in product(range(1, size), repeat=len(primitive.arguments))
         if sum(sizes) == size - 1
         for parts in product(
-            *map(lambda part, each: terms_of_size(part, arity, tokens, each), sizes, primitive.arguments)
+            *(
+                terms_of_size(part, arity, tokens, each, primitives, grounded)
+                for part, each in zip(sizes, primitive.arguments, strict=True)
+            )
         )
     ]
 
@@ -60,12 +78,14 @@ def lists_up_to(length: int) -> Iterator[tuple[str, ...]]:
 
 
 def interpret(term: Term, arguments: tuple[Value, ...], max_length: int = 10_000) -> Value:
-    """The value of a term, by the definition of the primitives."""
+    """The value of a term, by the definition of the primitives; ``self`` is behind the arguments."""
     match term:
         case Argument(index):
             return arguments[index]
         case Constant(value):
             return value
+        case Self():
+            return arguments[-1]
     parts = [interpret(each, arguments, max_length) for each in term.arguments]
     match term.primitive.name, parts:
         case "car", [(head, *_)]:
@@ -74,6 +94,8 @@ def interpret(term: Term, arguments: tuple[Value, ...], max_length: int = 10_000
             value = tail
         case "cons", [str(head), tuple(tail)]:
             value = [head, *tail]
+        case "reverse", [tuple(items)]:
+            value = list(reversed(items))
         case "nil" | "append", parts if MISSING not in parts:
             value = sum(parts, ())
         case _:

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -18,19 +19,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from learners import SOLVABLE, SYMBOLS, UNSOLVABLE, fitting_symbols, key_of, lexicon_of, scan_lexicon, values_of
-from terms import lists_up_to
+from terms import TOKENS, lists_up_to
 
 from nsr.gss import ROOT, is_projective, projective_trees
 from nsr.learning.abduction import CERTAINTY, NOVELTY, Guess, Knowledge, Tree, evaluate, explain, neighbours
 from nsr.learning.config import SearchConfig
 from nsr.perception.perception import Alternative
+from nsr.perception.tokens import LITERAL
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import Key, Lexicon
-from nsr.semantics.values import MISSING, Value, from_json, to_json
+from nsr.semantics.values import EMPTY, MISSING, Value, from_json, to_json
+from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.scan import gold_heads
 
 A, B = ("A",), ("B",)
 THOROUGH = SearchConfig(expansions=10**6, guesses=10**6)
+COMMA = len(SYMBOLS)  # and the last symbol is that of literals
+LITERALS = """
+    "," = empty
+    "<literal>" = (cons self nil)
+    "<literal>" x0 = (cons self x0)
+    x0 "h" x1 x2 x3 = (append (append x0 x3) (append x1 x2))
+"""
 AGREEMENT = {"a": 0.99, "b": 0.3, "f": 0.9, "g": 0.6, "h": 0.8, "o": 0.95}
 
 Found = dict[tuple[Tree, frozenset], float]  # gain by tree and revised values
@@ -66,30 +76,30 @@ class Twin:
             values = values_of(tree, self.lexicon, guessed)
             self.add(values[tree.root], tree, guessed, gain)
             for node in set(range(len(tree))) - set(guessed):
-                if MISSING not in [values[each] for each, head in enumerate(tree.heads) if head == node]:
-                    self.revise(node, guessed, gain, values[tree.root])
+                known = MISSING not in [values[each] for each, head in enumerate(tree.heads) if head == node]
+                if known and (values[node] is not EMPTY or node == tree.root):
+                    self.revise(node, guessed, gain, values)
 
     def starts(self):
         yield {}, 0.0
         leaves = [
             node
             for node, symbol in enumerate(self.tree.symbols)
-            if symbol in self.knowledge.guesses and key_of(self.tree, node) == (symbol, 0)
-            if (symbol, 0) not in self.lexicon
+            if symbol in self.knowledge.guesses and node not in self.tree.heads and (symbol, 0) not in self.lexicon
         ]
         for chosen in itertools.product(*(self.knowledge.guesses[self.tree.symbols[node]] for node in leaves)):
             if chosen:
                 values = {node: guess.value for node, guess in zip(leaves, chosen, strict=True)}
                 yield values, sum(guess.log_prob for guess in chosen)
 
-    def revise(self, node: int, guessed: dict, gain: float, before: Value) -> None:
+    def revise(self, node: int, guessed: dict, gain: float, values: Sequence[Value]) -> None:
         """Put every value and every other symbol at a node."""
-        tree = self.tree
+        tree, before = self.tree, values[self.tree.root]
         for value in lists_up_to(3):
             revised = {**guessed, node: value}
             result = values_of(tree, self.lexicon, revised)[tree.root]
             if result != before:
-                self.add(result, tree, revised, gain + self.knowledge.surprise(key_of(tree, node)))
+                self.add(result, tree, revised, gain + self.knowledge.surprise(key_of(tree, node, values)))
         for other in self.alternatives[node]:
             changed = replace(tree, symbols=(*tree.symbols[:node], other.symbol, *tree.symbols[node + 1 :]))
             result = values_of(changed, self.lexicon, guessed)[tree.root]
@@ -112,11 +122,13 @@ def all_trees(longest: int = 5):
     return [heads for n in range(1, longest + 1) for heads in projective_trees(n)]
 
 
-def some_alternatives(tree: Tree, generator: np.random.Generator, most: int = 3) -> list[list[Alternative]]:
+def some_alternatives(tree: Tree, lexicon: Lexicon, generator: np.random.Generator) -> list[list[Alternative]]:
+    """Three other symbols for each token, none of them a comma: what is EMPTY is not revised, nor made so."""
+    symbols = [symbol for symbol in range(len(lexicon.symbols)) if symbol != COMMA]
     found = []
-    for symbol in tree.symbols:
-        others = [each for each in generator.permutation(len(SYMBOLS)).tolist() if each != symbol]
-        found.append([Alternative(each, -float(generator.exponential())) for each in others[:most]])
+    for own in tree.symbols:
+        others = [each for each in generator.permutation(symbols).tolist() if each != own][:3]
+        found.append([Alternative(each, -float(generator.exponential())) for each in others])
     return found
 
 
@@ -125,16 +137,24 @@ def in_reach(found: Found, longest: int = 3) -> bool:
     return all(len(value) <= longest for _, revised in found for _, value in revised)
 
 
-def compare(lexicon: Lexicon, guesses=None, symbols_too: bool = False, heads=None, seed: int = 0) -> int:
+def is_short(value: Value) -> bool:
+    return isinstance(value, tuple) and len(value) <= 3
+
+
+def compare(
+    lexicon: Lexicon, guesses=None, symbols_too: bool = False, heads=None, seed: int = 0, tokens: bool = False
+) -> int:
     """Compare explanations with the twin's, for all results of some trees; returns how many there were."""
     generator = np.random.default_rng(seed)
     knowledge = knowledge_of(lexicon, guesses)
     count = 0
     for each in heads or all_trees():
         tree = Tree(fitting_symbols(each, lexicon, generator), each)
-        alternatives = some_alternatives(tree, generator) if symbols_too else ()
+        if tokens:
+            tree = replace(tree, tokens=tuple(generator.choice(TOKENS, len(each)).tolist()))
+        alternatives = some_alternatives(tree, lexicon, generator) if symbols_too else ()
         twin = Twin(tree, knowledge, alternatives)
-        for wanted in [value for value in twin.by_value if value is not MISSING and len(value) <= 3]:
+        for wanted in filter(is_short, twin.by_value):
             found, expected = explained(tree, wanted, knowledge, THOROUGH, alternatives), twin.explanations(wanted)
             assert found.keys() == expected.keys()
             assert found == pytest.approx(expected)
@@ -144,6 +164,82 @@ def compare(lexicon: Lexicon, guesses=None, symbols_too: bool = False, heads=Non
 
 
 # Explanations
+
+
+def with_literals(agreement: Mapping[str, float] | None = None) -> Lexicon:
+    """Words that denote themselves, and one that means nothing."""
+    return lexicon_of(SOLVABLE + LITERALS, [*SYMBOLS, ",", LITERAL], agreement)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("symbols_too", [False, True])
+def test_in_trees_with_literals_and_a_separator_all_revisions_are_found(seed, symbols_too):
+    lexicon = with_literals({**AGREEMENT, ",": 0.9, LITERAL: 0.8})
+    heads = all_trees() if seed == 0 else all_trees(4)
+    assert compare(lexicon, None, symbols_too, heads, seed, tokens=True) > 100
+
+
+def test_a_separator_is_no_argument_and_is_not_revised():
+    lexicon = with_literals({LITERAL: 0.8})
+    u, literal = SYMBOLS.index("u"), lexicon.symbols.index(LITERAL)
+    tree = Tree((u, literal, literal, COMMA, literal), (ROOT, 0, 1, 0, 0), ("append", "A", "B", ",", "A"))
+    knowledge = knowledge_of(lexicon)
+    assert evaluate(tree, knowledge) == [MISSING, A + B, B, EMPTY, A]
+    content = tree, frozenset({(0, A + B + A)})
+    assert explained(tree, A + B + A, knowledge) == {content: NOVELTY}
+    known = replace(tree, symbols=(SYMBOLS.index("h"), *tree.symbols[1:]))
+    assert evaluate(known, knowledge)[0] == A + A + B
+    found = explained(known, B + A + B, knowledge)
+    assert {revised for _, revised in found} == {frozenset({(0, B + A + B)}), frozenset({(4, B)})}
+    assert found[known, frozenset({(4, B)})] == pytest.approx(math.log(0.2))
+
+
+def test_the_token_is_that_of_the_node():
+    tree = Tree((0, 0), (ROOT, 0), ("X", "Y"))
+    assert (tree.token(0), tree.token(1)) == ("X", "Y")
+    assert Tree((0, 0), (ROOT, 0)).token(1) is MISSING
+    assert neighbours(tree) == [replace(tree, heads=(1, ROOT))]
+
+
+@pytest.mark.parametrize("between", [None, False, True])
+def test_what_is_allowed_is_what_is_given_and_narrow(between):
+    """Literals may have one dependent, to their right; commas have none and, if told so, stand between arguments."""
+    lexicon = with_literals()
+    literal, u = lexicon.symbols.index(LITERAL), SYMBOLS.index("u")
+    known = {key: entry for key, entry in lexicon.entries.items() if key.symbol in (COMMA, literal)}
+    given = None if between is None else DependencyGrammar.of(replace(lexicon, entries=known), between)
+    knowledge = Knowledge(lexicon, Executor(), {}, given)
+
+    def fine(tree, most):
+        for node, dependents in enumerate(tree.dependents()):
+            commas = [tree.symbols[each] == COMMA for each in dependents]
+            if commas.count(False) > most:
+                return False
+            if between is None:
+                continue
+            if tree.symbols[node] == literal and dependents not in (
+                [],
+                [each for each in dependents if each > node][:1],
+            ):
+                return False
+            if tree.symbols[node] == COMMA and dependents:
+                return False
+            if between and (tree.symbols[tree.root] == COMMA or "," in stray(commas)):
+                return False
+        return True
+
+    def stray(commas):
+        text = "".join("," if each else "x" for each in commas)
+        return re.sub("(?<=x),(?=x)", "", text)
+
+    allowed = 0
+    for heads in all_trees():
+        for symbols in ((u, literal, COMMA, literal, u), (literal, COMMA, u, literal, COMMA), (u, u, COMMA, COMMA, u)):
+            tree = Tree(symbols[: len(heads)], heads)
+            for most in range(4):
+                assert knowledge.allows(tree, most) == fine(tree, most)
+                allowed += fine(tree, most)
+    assert allowed > 30
 
 
 def test_with_solvable_programs_all_revisions_of_values_are_found_in_all_trees():
@@ -174,9 +270,9 @@ def test_what_is_offered_is_right_even_where_programs_cannot_be_solved():
     missed = 0
     for heads in all_trees():
         tree = Tree(fitting_symbols(heads, lexicon, generator), heads)
-        alternatives = some_alternatives(tree, generator)
+        alternatives = some_alternatives(tree, lexicon, generator)
         twin = Twin(tree, knowledge, alternatives)
-        for wanted in [value for value in twin.by_value if value is not MISSING and len(value) <= 3]:
+        for wanted in filter(is_short, twin.by_value):
             found, expected = explained(tree, wanted, knowledge, THOROUGH, alternatives), twin.explanations(wanted)
             short = {content: gain for content, gain in found.items() if in_reach({content: gain})}
             assert short.items() <= expected.items()
@@ -264,7 +360,6 @@ def test_dependents_are_the_heads_read_the_other_way(heads):
     assert [
         [each for each, head in enumerate(heads) if head == node] for node in range(len(heads))
     ] == tree.dependents()
-    assert tree.max_arity == max(map(len, tree.dependents()))
     assert heads[tree.root] == ROOT
 
 

@@ -17,6 +17,7 @@ from nsr.learning.consistency import (
     NEGLIGIBLE,
     UNSUPPORTED,
     VALUE_PRIOR,
+    KeyEvidence,
     Nodes,
     Supposed,
     collect,
@@ -25,36 +26,49 @@ from nsr.learning.consistency import (
     weigh,
 )
 from nsr.learning.proposals import stack
+from nsr.perception.tokens import LITERAL
 from nsr.semantics.execution import Executor
-from nsr.semantics.induction import Hypothesis, InductionConfig, Space
+from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space
 from nsr.semantics.lexicon import Key, Lexicon, Signature
 from nsr.semantics.programs import parse_program
-from nsr.semantics.values import MISSING
+from nsr.semantics.values import EMPTY, MISSING
 from nsr.syntax.signatures import DependencyGrammar
 
 A, B = ("A",), ("B",)
 a, b, f, g, h, o, u = range(len(SYMBOLS))
 LEXICON = lexicon_of(SOLVABLE)
+STRING_TEXT = """
+    "," = empty
+    "<literal>" = (cons self nil)
+    "<literal>" x0 = (cons self x0)
+"""
+STRINGS = lexicon_of(SOLVABLE + STRING_TEXT, [*SYMBOLS, ",", LITERAL])
+comma, literal = len(SYMBOLS), len(SYMBOLS) + 1
 SPACE = Space(LISTS, ("A", "B"))
 CHAIN = (1, ROOT)  # the first word depends on the second
 
 
 class Batch:
-    """Candidates given as (sentence, symbols, heads, revised values, gain, log-probability), the last two optional."""
+    """Candidates given as (sentence, symbols, heads, revised values, gain, log-probability), the last two optional.
 
-    def __init__(self, candidates, lexicon: Lexicon = LEXICON) -> None:
+    ``tokens`` are those of each sentence.
+    """
+
+    def __init__(self, candidates, lexicon: Lexicon = LEXICON, tokens=()) -> None:
         self.lexicon = lexicon
         self.executor = Executor()
-        self.trees = [Tree(tuple(symbols), tuple(heads)) for _, symbols, heads, *_ in candidates]
+        self.trees = [
+            Tree(tuple(symbols), tuple(heads), tokens[sentence] if tokens else ())
+            for sentence, symbols, heads, *_ in candidates
+        ]
         self.revised = [revised for _, _, _, revised, *_ in candidates]
         found = []
         for (sentence, _, _, revised, *rest), tree in zip(candidates, self.trees, strict=True):
             gain, log_prob = [*rest, 0.0, 0.0][:2]
             found.append((sentence, log_prob, Explanation(tree, tuple(revised.items()), gain)))
         self.proposals = stack(found, self.executor.values)
-        execution = self.executor.execute(
-            self.proposals.trees.symbols, self.proposals.trees.heads, lexicon, self.proposals.revised
-        )
+        trees = self.proposals.trees
+        execution = self.executor.execute(trees.symbols, trees.heads, lexicon, self.proposals.revised, trees.grounds)
         self.nodes = Nodes(self.proposals, execution)
 
     def weigh(self, passes=4, supposed=None, trust_in_trees=1.0) -> list[float]:
@@ -72,30 +86,34 @@ def program(text: str, arity: int):
     return parse_program(text, LISTS, arity)
 
 
-def random_batch(seed: int, sentences: int = 12) -> Batch:
+def random_batch(seed: int, strings: bool = False, sentences: int = 12) -> Batch:
+    """Random candidates; with ``strings``, there are literals and commas among the symbols."""
     generator = np.random.default_rng(seed)
-    candidates = []
+    lexicon = STRINGS if strings else LEXICON
+    candidates, tokens = [], []
     for sentence in range(sentences):
         n = int(generator.integers(1, 5))
+        tokens.append(tuple(generator.choice(["A", "B", "C"], n).tolist()))
         trees = list(projective_trees(n))
         for _ in range(generator.integers(0, 4)):
             heads = trees[generator.integers(len(trees))]
-            symbols = fitting_symbols(heads, LEXICON, generator)
+            symbols = fitting_symbols(heads, lexicon, generator)
             revised = (
                 {int(generator.integers(n)): (A, B, ())[generator.integers(3)]} if generator.random() < 0.6 else {}
             )
-            if values_of(Tree(symbols, heads), LEXICON, revised)[heads.index(ROOT)] is not MISSING:
+            tree = Tree(symbols, heads, tokens[-1])
+            if values_of(tree, lexicon, revised)[tree.root] is not MISSING:
                 gain, log_prob = -generator.exponential(size=2)
                 candidates.append((sentence, symbols, heads, revised, float(gain), float(log_prob)))
-    return Batch(candidates)
+    return Batch(candidates, lexicon, tokens if strings else ())
 
 
 # Weights
 
 
-@given(st.integers(0, 10**6), st.integers(0, 4), st.sampled_from([0.0, 1.0]), st.booleans())
-def test_weights_of_an_example_sum_to_one(seed, passes, trust, supposing):
-    batch = random_batch(seed)
+@given(st.integers(0, 10**6), st.booleans(), st.integers(0, 4), st.sampled_from([0.0, 1.0]), st.booleans())
+def test_weights_of_an_example_sum_to_one(seed, strings, passes, trust, supposing):
+    batch = random_batch(seed, strings)
     hypotheses = {Key(u, 1): Hypothesis(program("(append x0 x0)", 1), 0.7, 0.0)}
     weights = np.array(batch.weigh(passes, batch.suppose(hypotheses) if supposing else None, trust))
     assert (weights >= 0).all()
@@ -103,19 +121,26 @@ def test_weights_of_an_example_sum_to_one(seed, passes, trust, supposing):
     assert totals[np.unique(batch.proposals.trees.sentence)] == pytest.approx(1.0)
 
 
-def test_without_passes_weights_are_the_candidates_probabilities():
+@pytest.mark.parametrize("trust_in_trees", [0.0, 0.5, 1.0])
+def test_without_passes_weights_are_the_candidates_probabilities(trust_in_trees):
+    """A tree's probability is that among the candidates that use symbols with as many arguments."""
     lexicon = lexicon_of(SOLVABLE, agreement={"a": 0.5, "f": 0.8})
     candidates = [
-        (0, (a, f), CHAIN, {}, 0.0, -0.5),
-        (0, (a, f), CHAIN, {1: A + A}, -1.0, -0.2),
-        (0, (b, f), CHAIN, {0: A}, -2.0, -0.1),
+        (0, (a, f, f), (1, 2, ROOT), {}, 0.0, -0.5),
+        (0, (a, f, f), (1, 2, ROOT), {1: A + A}, -1.0, -0.5),
+        (0, (f, a, f), (1, ROOT, 1), {1: A, 0: A, 2: A}, -3.0, -0.9),
+        (0, (b, f, f), (1, 2, ROOT), {0: A}, -2.0, -0.1),
+        (0, (f, a, f), (2, 0, ROOT), {}, 0.0, -0.3),
+        (1, (a, f, f), (1, 2, ROOT), {}, 0.0, -0.7),
     ]
-    scores = np.array([-0.5, -1.2, -2.1]), np.log([0.5 * 0.8, 0.5, 0.8])
-    for trust_in_trees, log_probs in ((1.0, [-0.5, -0.2, -0.1]), (0.0, [0.0] * 3), (0.5, [-0.25, -0.1, -0.05])):
-        prior = np.array([0.0, -1.0, -2.0]) + log_probs
-        expected = np.exp(prior + scores[1])
-        batch = Batch(candidates, lexicon)
-        assert batch.weigh(0, trust_in_trees=trust_in_trees) == pytest.approx(expected / expected.sum())
+    alike = [(0, 1, 4), (2,), (3,), (5,)]
+    attached = np.array([trust_in_trees * log_prob for *_, log_prob in candidates])
+    for group in map(list, alike):
+        attached[group] -= np.log(np.exp(attached[group]).sum())
+    trust = [0.5 * 0.8**2, 0.5 * 0.8, 1.0, 0.8**2, 0.5 * 0.8**2, 0.5 * 0.8**2]
+    expected = np.exp([gain for *_, gain, _ in candidates] + attached) * trust
+    expected = [*(expected[:5] / expected[:5].sum()), 1.0]
+    assert Batch(candidates, lexicon).weigh(0, trust_in_trees=trust_in_trees) == pytest.approx(expected)
 
 
 def test_programs_are_never_quite_certain():
@@ -211,14 +236,19 @@ def test_costs_are_lengths_of_the_programs_that_hold():
     batch = Batch([(0, (a, f), CHAIN, {}), (1, (b, u), CHAIN, {1: A})])
     double = program("(append x0 x0)", 1)
     none = costs(batch.nodes, LEXICON, {}, SPACE, config)
-    bits = [SPACE.bits(LEXICON.program(key), config) for key in (Key(a, 0), Key(f, 1), Key(b, 0))]
+
+    def bits_of(term, arity):
+        """A program's arguments count too."""
+        return SPACE.bits(term, config) + config.bits_per_argument * arity
+
+    bits = [bits_of(LEXICON.program(key), key.arity) for key in (Key(a, 0), Key(f, 1), Key(b, 0))]
     longest = config.bits_per_node * 2 * config.max_program_size
     assert none == pytest.approx(np.log(2) * np.array([*bits, longest]))
     found = costs(batch.nodes, LEXICON, {Key(u, 1): Hypothesis(double, 1.0, 0.0)}, SPACE, config)
-    assert found == pytest.approx(np.log(2) * np.array([*bits, SPACE.bits(double, config)]))
+    assert found == pytest.approx(np.log(2) * np.array([*bits, bits_of(double, 1)]))
     long = program('(cons "A" (cons "B" (append x0 x0)))', 1)  # takes the place of the program
     found = costs(batch.nodes, LEXICON, {Key(f, 1): Hypothesis(long, 1.0, 0.0)}, SPACE, config)
-    assert found[1] == pytest.approx(math.log(2) * SPACE.bits(long, config))
+    assert found[1] == pytest.approx(math.log(2) * bits_of(long, 1))
 
 
 def test_what_is_supposed_decides_between_explanations():
@@ -236,38 +266,87 @@ def test_what_is_supposed_decides_between_explanations():
 # Evidence
 
 
-@given(st.integers(0, 10**6))
-def test_evidence_is_what_counting_gives(seed):
-    batch = random_batch(seed)
-    weights = np.random.default_rng(seed).random(len(batch.trees))
-    rows: dict = defaultdict(float)
-    revised: dict = defaultdict(float)
+@given(st.integers(0, 10**6), st.booleans())
+def test_evidence_is_what_counting_gives(seed, strings):
+    batch = random_batch(seed, strings)
+    lexicon = batch.lexicon
+    weights = np.random.default_rng(seed).random(len(batch.trees)) ** 4  # some are negligible
+    support, contradicted = defaultdict(float), defaultdict(float)
+    signatures, examples = (defaultdict(lambda: defaultdict(float)) for _ in range(2))
     for tree, changed, weight in zip(batch.trees, batch.revised, weights.tolist(), strict=True):
-        values = values_of(tree, LEXICON, changed)
-        for node in range(len(tree)):
-            dependents = tree.dependents()[node]
+        values = values_of(tree, lexicon, changed)
+        for node, dependents in enumerate(tree.dependents()):
+            key = key_of(tree, node, values)
+            support[key] += weight
+            contradicted[key] += weight * (node in changed)
             left = sum(each < node for each in dependents)
-            row = key_of(tree, node), left, tuple(values[each] for each in dependents), values[node]
-            rows[row] += weight
-            revised[row] += weight * (node in changed)
-    kept = {row: weight for row, weight in rows.items() if weight >= NEGLIGIBLE}
-    found = collect(batch.nodes, weights, batch.executor.values, LEXICON)
-    assert found.keys() == {key for key, *_ in kept}
+            empty = tuple(place for place, each in enumerate(dependents) if values[each] is EMPTY)
+            signature = Signature(left, len(dependents) - left, empty, values[node] is EMPTY)
+            signatures[key][signature] += weight
+            arguments = [values[each] for each in dependents if values[each] is not EMPTY]
+            token = [tree.tokens[node]] if key.symbol == literal else []  # the only one that may denote itself
+            examples[key][(*arguments, *token), values[node]] += weight
+    found = collect(batch.nodes, weights, batch.executor.values, lexicon)
+    assert found.keys() == {key for key, weight in support.items() if weight >= NEGLIGIBLE}
     for key, evidence in found.items():
-        mine = {row[1:]: weight for row, weight in kept.items() if row[0] == key}
-        examples: dict = defaultdict(float)
-        signatures: dict = defaultdict(float)
-        for (left, arguments, value), weight in mine.items():
-            examples[arguments, value] += weight
-            signatures[Signature(left, key.arity - left)] += weight
-        total = sum(mine.values())
-        contradicted = sum(revised[(key, *row)] for row in mine)
-        assert {(each.arguments, each.value): each.weight for each in evidence.examples} == pytest.approx(examples)
-        assert evidence.signatures == pytest.approx(signatures)
-        assert evidence.support == pytest.approx(total)
-        assert evidence.agreement == pytest.approx(1 - contradicted / total if key in LEXICON else 0.0)
+        in_doubt = key not in lexicon or contradicted[key] >= NEGLIGIBLE
+        assert {(each.arguments, each.value): each.weight for each in evidence.examples} == pytest.approx(
+            noticed(examples[key]) if in_doubt else {}
+        )
+        assert evidence.signatures == pytest.approx(noticed(signatures[key]))
+        assert evidence.support == pytest.approx(support[key])
+        assert evidence.agreement == pytest.approx(1 - contradicted[key] / support[key] if key in lexicon else 0.0)
         listed = [each.weight for each in evidence.examples]
         assert listed == sorted(listed, reverse=True)
+
+
+def noticed(weights: dict) -> dict:
+    return {each: weight for each, weight in weights.items() if weight >= NEGLIGIBLE}
+
+
+def test_evidence_of_strings():
+    """A comma is no argument but a dependent; a literal that means something else is told with its token."""
+    tokens = [("h", "X", ",", "Y"), ("X",), ("X", "Y")]
+    between, alone, chain = (ROOT, 0, 0, 0), (ROOT,), (ROOT, 0)
+    value = ("Y", "X")
+    batch = Batch(
+        [
+            (0, (u, literal, comma, literal), between, {0: value}),
+            (1, (literal,), alone, {0: B}),
+            (2, (literal, literal), chain, {}),
+        ],
+        STRINGS,
+        tokens,
+    )
+    found = collect(batch.nodes, np.ones(3), batch.executor.values, STRINGS)
+    assert found.keys() == {Key(u, 2), Key(literal, 0), Key(literal, 1), Key(comma, 0)}
+    assert found[Key(u, 2)].signatures == {Signature(0, 3, (1,)): 1.0}
+    assert found[Key(u, 2)].examples == (Example((("X",), ("Y",)), value),)
+    assert found[Key(comma, 0)].signatures == {Signature(0, 0, valueless=True): 1.0}
+    assert found[Key(comma, 0)].examples == ()  # nothing contradicts its program
+    assert found[Key(literal, 1)] == KeyEvidence((), {Signature(0, 1): 1.0}, 1.0, 1.0)
+    of_leaves = found[Key(literal, 0)]
+    assert of_leaves.signatures == {Signature(0, 0): 4.0}
+    assert of_leaves.agreement == 0.75
+    assert of_leaves.examples == (Example(("Y",), ("Y",), 2.0), Example(("X",), ("X",)), Example(("X",), B))
+
+
+def test_programs_supposed_are_run_at_their_tokens():
+    tokens = [("X",), ("X", "Y")]
+    batch = Batch([(0, (literal,), (ROOT,), {0: ("X", "X")}), (1, (u, u), (ROOT, 0), {0: ("X", "A")})], STRINGS, tokens)
+    twice = Hypothesis(program("(cons self (cons self nil))", 0), 0.9, 0.0)
+    assert support(batch.nodes, {Key(literal, 0): twice}, batch.executor).tolist() == [0.9, UNSUPPORTED, 1.0]
+    once = Hypothesis(program("(cons self nil)", 0), 0.9, 0.0)
+    assert support(batch.nodes, {Key(literal, 0): once}, batch.executor) == pytest.approx([0.1, UNSUPPORTED, 1.0])
+
+
+def test_evidence_for_what_nothing_contradicts_is_not_listed():
+    batch = Batch([(0, (a, f), CHAIN, {}), (1, (a, f), CHAIN, {1: B}), (2, (b, g), CHAIN, {})])
+    found = collect(batch.nodes, np.ones(3), batch.executor.values, LEXICON)
+    assert [each.value for each in found[Key(f, 1)].examples] == [A + A, B]
+    assert found[Key(a, 0)].examples == found[Key(g, 1)].examples == ()
+    everything = collect(batch.nodes, np.ones(3), batch.executor.values, Lexicon(LEXICON.symbols))
+    assert everything[Key(a, 0)] == KeyEvidence((Example((), A, 2.0),), {Signature(0, 0): 2.0}, 0.0, 2.0)
 
 
 def test_evidence_of_no_weight_is_dropped():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from terms import LISTS, TOKENS, interpret, lists_up_to, terms_of_size
+from terms import LISTS, REVERSING, TOKENS, interpret, lists_up_to, terms_of_size
 
 from nsr.errors import ConfigError
 from nsr.semantics import induction
@@ -17,6 +17,7 @@ from nsr.semantics.values import MISSING
 
 CONFIG = InductionConfig()
 VOCABULARY = ("J", "L", "R", "W", "K", "N")
+WORDS = ("X", "Y", "Z", "U", "V", "Q")  # that denote themselves
 SPACE = Space(LISTS, VOCABULARY)
 SCAN_PROGRAMS = [  # and some of the same kind
     ("(append x0 x0)", 1),
@@ -30,8 +31,24 @@ SCAN_PROGRAMS = [  # and some of the same kind
 ]
 
 
-def parse(text, arity):
-    return parse_program(text, LISTS, arity)
+REVERSING_PROGRAMS = [
+    ("(reverse x0)", 1),
+    ("(append x0 (reverse x0))", 1),
+    ("(reverse (cdr (reverse x0)))", 1),
+    ("(append x1 (reverse x0))", 2),
+    ("(reverse (append x0 x1))", 2),
+]
+GROUNDED_PROGRAMS = [
+    ("(cons self nil)", 0),
+    ("(cons self (cons self nil))", 0),
+    ("(cons self x0)", 1),
+    ("(append x0 (cons self nil))", 1),
+    ("(append x1 (cons self x0))", 2),
+]
+
+
+def parse(text, arity, primitives=LISTS):
+    return parse_program(text, primitives, arity)
 
 
 def seeded(seed=0):
@@ -61,6 +78,14 @@ def examples_of(program, arity, count, generator):
     return [Example(arguments, interpret(program, arguments)) for arguments in sorted(tuples)]
 
 
+def examples_at_tokens(program, arity, count, generator):
+    """Examples of a program on distinct arguments, each with the token at the node behind them."""
+    tuples = {(token,) for token in WORDS} if arity == 0 else set()
+    while arity and len(tuples) < count:
+        tuples.add((*random_lists(arity, generator), str(generator.choice(WORDS))))
+    return [Example(arguments, interpret(program, arguments)) for arguments in sorted(tuples)]
+
+
 def with_errors(examples, share, generator):
     """The examples with other values in this share of them."""
     spoilt = set(generator.choice(len(examples), round(share * len(examples)), replace=False).tolist())
@@ -80,12 +105,15 @@ def same(program, other, arity):
 
 
 @st.composite
-def tables(draw):
-    """A program of at most 5 nodes and what it is worth on a few arguments."""
-    arity = draw(st.integers(1, 2))
-    program = draw(st.sampled_from(terms_of_size(draw(st.integers(1, 5)), arity)))
+def tables(draw, primitives=LISTS, grounded=False):
+    """A program of at most 5 nodes and what it is worth on a few arguments; if grounded, at a token behind them."""
+    arity = draw(st.integers(0 if grounded else 1, 2))
+    choice = terms_of_size(draw(st.integers(1, 5)), arity, primitives=primitives, grounded=grounded)
+    assume(choice)
+    program = draw(st.sampled_from(choice))
     pool = [each for each in lists_up_to(3) if each]
-    tuples = draw(st.lists(st.tuples(*[st.sampled_from(pool)] * arity), min_size=1, max_size=6, unique=True))
+    columns = [st.sampled_from(pool)] * arity + [st.sampled_from(("A", "B", "C"))] * grounded
+    tuples = draw(st.lists(st.tuples(*columns), min_size=1, max_size=6, unique=True))
     examples = [Example(arguments, interpret(program, arguments)) for arguments in tuples]
     assume(all(example.value is not MISSING for example in examples))
     return arity, examples
@@ -95,14 +123,24 @@ def tables(draw):
 @settings(max_examples=60)
 def test_the_program_found_has_the_shortest_description(problem, constants):
     arity, examples = problem
-    space = Space(LISTS, constants)
+    check_shortest(arity, examples, Space(LISTS, constants))
+
+
+@given(tables(REVERSING, grounded=True), st.sampled_from([TOKENS, (*TOKENS, "C", "D")]))
+@settings(max_examples=60)
+def test_also_if_it_may_reverse_and_ask_for_the_token(problem, constants):
+    arity, examples = problem
+    check_shortest(arity, examples, Space(REVERSING, constants), grounded=True)
+
+
+def check_shortest(arity, examples, space, grounded=False):
     config = InductionConfig(subset=6)
     found = find(examples, arity, space, config)
     assert all(interpret(found.program, example.arguments) == example.value for example in examples)
     shortest = min(
         space.bits(term, config)
         for term_size in range(1, 6)
-        for term in terms_of_size(term_size, arity)
+        for term in terms_of_size(term_size, arity, primitives=space.primitives, grounded=grounded)
         if all(interpret(term, example.arguments) == example.value for example in examples)
     )
     assert space.bits(found.program, config) <= shortest
@@ -162,6 +200,40 @@ def test_programs_are_found_among_errors(text, arity, share, seed):
     found = induce(examples, arity, SPACE, CONFIG, generator)
     assert same(found.program, program, arity)
     assert found.agreement == pytest.approx(1 - share)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+@pytest.mark.parametrize(("text", "arity"), REVERSING_PROGRAMS)
+def test_programs_that_reverse_are_found(text, arity, share):
+    program, generator = parse(text, arity, REVERSING), seeded()
+    examples = with_errors(examples_of(program, arity, 30, generator), share, generator)
+    found = induce(examples, arity, Space(REVERSING, VOCABULARY), CONFIG, generator)
+    assert same(found.program, program, arity)
+    assert found.agreement == pytest.approx(1 - share)
+    other = induce(examples, arity, SPACE, CONFIG, generator)
+    assert other is None or not same(other.program, program, arity), "not without the primitive"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+@pytest.mark.parametrize(("text", "arity"), GROUNDED_PROGRAMS)
+def test_programs_that_ask_for_the_token_are_found(text, arity, share):
+    program, generator = parse(text, arity), seeded()
+    examples = with_errors(examples_at_tokens(program, arity, 30, generator), share, generator)
+    found = induce(examples, arity, SPACE, CONFIG, generator)
+    assert to_text(found.program) == text
+    wrong = round(share * len(examples))
+    assert found.agreement == pytest.approx(1 - wrong / len(examples))
+    untold = [replace(each, arguments=each.arguments[:-1]) for each in examples]
+    other = induce(untold, arity, SPACE, CONFIG, generator)
+    assert other is None or other.agreement < 0.5, "not without it"
+
+
+def test_what_does_not_depend_on_the_token_is_learned_without_it():
+    values = {"X": ("J", "L"), "Y": ("R",), "Z": ("K", "K")}
+    examples = [Example((value, token), (*value, *value)) for token, value in values.items()]
+    assert to_text(find(examples, 1).program) == "(append x0 x0)"
+    assert to_text(find([Example((token,), ("J",)) for token in "XYZ"], 0).program) == '(cons "J" nil)'
+    assert to_text(find([Example((token,), (token,)) for token in "XYZ"], 0).program) == "(cons self nil)"
 
 
 def test_most_of_the_evidence_wrong_is_too_much():

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from terms import LISTS, interpret, lists, lists_up_to, terms, terms_of_size
+from terms import LISTS, REVERSING, TOKENS, interpret, lists, lists_up_to, terms, terms_of_size
 
 from nsr.semantics.inversion import invert
 from nsr.semantics.programs import Argument, Call, parse_program, uses
@@ -36,11 +36,27 @@ def test_all_small_programs_of_one_argument(size):
             assert all(interpret(term, (value,)) == wanted for value in found)
 
 
-@given(terms(arity=2, most=15), lists, st.sampled_from(SHORT), st.integers(0, 1))
-def test_programs_of_two_arguments(term, other, value, slot):
+@pytest.mark.parametrize("size", range(1, 6))
+def test_all_small_programs_of_one_argument_that_reverse_or_ask_for_the_token(size):
+    for term in terms_of_size(size, arity=1, tokens=("A",), primitives=REVERSING, grounded=True):
+        for wanted in SHORT:
+            found = invert(term, wanted, [MISSING, "B"], 0, 100)
+            expected = brute_force(term, wanted, (MISSING, "B"), 0) if pinned(term, 0) else []
+            assert [value for value in found if len(value) <= 3] == expected
+            assert all(interpret(term, (value, "B")) == wanted for value in found)
+
+
+@given(
+    terms(arity=2, most=15) | terms(arity=2, most=15, primitives=REVERSING, grounded=True),
+    lists,
+    st.sampled_from(SHORT),
+    st.integers(0, 1),
+    st.sampled_from(TOKENS),
+)
+def test_programs_of_two_arguments(term, other, value, slot, token):
     """Sound and, where the unknown is pinned, complete up to the length that brute force reaches."""
     assume(uses(term, slot))
-    arguments = (value, other) if slot == 0 else (other, value)
+    arguments = (value, other, token) if slot == 0 else (other, value, token)
     wanted = interpret(term, arguments)
     assume(wanted is not MISSING)
     found = invert(term, wanted, arguments, slot, 100)
@@ -71,20 +87,34 @@ def test_programs_of_two_arguments(term, other, value, slot):
         # the occurrence outside car is enough
         ("(cons (car x0) x0)", "A A B", ["", ""], 0, ["A B"]),
         ("(cons (car x0) x0)", "A B", ["", ""], 0, []),
+        ("(reverse x0)", "A B", ["", ""], 0, ["B A"]),
+        ("(reverse x0)", "", ["", ""], 0, [""]),
+        ("(append x1 (reverse x0))", "A B C", ["", "A"], 0, ["C B"]),
+        ("(append x1 (reverse x0))", "A B C", ["", "B"], 0, []),
+        ("(append x0 (reverse x0))", "A B B A", ["", ""], 0, ["A B"]),
+        ("(append x0 (reverse x0))", "A B A B", ["", ""], 0, []),
+        ("(reverse (cons self x0))", "B A S", ["", ""], 0, ["A B"]),
+        ("(cons self x0)", "S A", ["", ""], 0, ["A"]),
+        ("(cons self x0)", "A S", ["", ""], 0, []),
+        ("(append x0 (cons self x0))", "A S A", ["", ""], 0, ["A"]),
+        ("(append x0 (cons self x0))", "A A A", ["", ""], 0, []),
         # several solutions, shortest first
+        ("(append x0 (append (cons self nil) x0))", "S S S", ["", ""], 0, ["S"]),
         ("(append x0 (append x1 x0))", "A A A", ["", "A"], 0, ["A"]),
         ("(append (cdr x0) (append x0 x0))", "A A", ["", ""], 0, ["A"]),
         # solutions exist, but infinitely many, or none is known to be all
         ("(cdr x0)", "A", ["", ""], 0, []),
         ("(cons (car x0) (cdr x0))", "A B", ["", ""], 0, []),
+        ("(reverse (cdr x0))", "A", ["", ""], 0, []),
         # the argument does not matter
         ("x1", "A", ["", "A"], 0, []),
         ("nil", "", ["", ""], 0, []),
+        ("(cons self nil)", "S", ["", ""], 0, []),
     ],
 )
 def test_cases(text, wanted, arguments, slot, solutions):
-    program = parse_program(text, LISTS, 2)
-    found = invert(program, tuple(wanted.split()), [tuple(each.split()) for each in arguments], slot, 100)
+    program = parse_program(text, REVERSING, 2)
+    found = invert(program, tuple(wanted.split()), [*(tuple(each.split()) for each in arguments), "S"], slot, 100)
     assert [" ".join(each) for each in found] == solutions
 
 

@@ -3,19 +3,22 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terms import LISTS, terms
+from terms import LISTS, REVERSING, terms
 
 from nsr.errors import ProgramError
+from nsr.perception.tokens import LITERAL
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature, parse_lexicon
-from nsr.semantics.programs import parse_program
+from nsr.semantics.programs import Constant, parse_program
+from nsr.semantics.values import EMPTY
 
-SYMBOLS = ("jump", "left", "after")
-ODD_SYMBOLS = ('"', "two words", "\\", "#", "x0", "é∅", "\t\n\u2028", "", "=", "(", "1")
+SYMBOLS = ("jump", "left", "after", ",", "<literal>")
+ODD_SYMBOLS = ('"', "two words", "\\", "#", "x0", "é∅", "\t\n\u2028", "", "=", "(", "1", "_", "self", "empty", LITERAL)
+NOTHING = Constant(EMPTY)
 
 
 def entry(text, *signatures):
-    arity = sum(signatures[0])
-    return Entry(parse_program(text, LISTS, arity), frozenset(Signature(*each) for each in signatures))
+    signatures = [Signature(*each) for each in signatures]
+    return Entry(parse_program(text, LISTS, signatures[0].arity), frozenset(signatures))
 
 
 LEXICON = Lexicon(
@@ -24,6 +27,10 @@ LEXICON = Lexicon(
         Key(2, 2): entry("(append x1 x0)", (1, 1)),
         Key(0, 0): entry('(cons "I_JUMP" nil)', (0, 0)),
         Key(1, 1): entry('(cons "I_LEFT" x0)', (1, 0), (0, 1)),
+        Key(3, 0): entry("empty", (0, 0, (), True)),
+        Key(2, 3): entry("(append x2 (append x0 x1))", (1, 4, (2, 4)), (4, 1, (0, 3))),
+        Key(4, 0): entry("(cons self nil)", (0, 0)),
+        Key(4, 1): entry("(cons self x0)", (0, 1), (1, 1, (0,)), (0, 2, (1,))),
     },
 )
 TEXT = """\
@@ -31,6 +38,13 @@ TEXT = """\
 "left" x0 = (cons "I_LEFT" x0)
 x0 "left" = (cons "I_LEFT" x0)
 x0 "after" x1 = (append x1 x0)
+x0 "after" x1 _ x2 _ = (append x2 (append x0 x1))
+_ x0 x1 _ "after" x2 = (append x2 (append x0 x1))
+"," = empty
+"<literal>" = (cons self nil)
+"<literal>" x0 = (cons self x0)
+"<literal>" x0 _ = (cons self x0)
+_ "<literal>" x0 = (cons self x0)
 """
 
 
@@ -43,15 +57,37 @@ def lexicons(draw):
     symbols = draw(st.lists(st.sampled_from(ODD_SYMBOLS) | st.text(max_size=5), min_size=1, max_size=4, unique=True))
     entries = {}
     for key in draw(st.sets(st.builds(Key, st.integers(0, len(symbols) - 1), st.integers(0, 3)), max_size=5)):
-        lefts = draw(st.sets(st.integers(0, key.arity), min_size=1))
-        signatures = frozenset(Signature(left, key.arity - left) for left in lefts)
-        entries[key] = Entry(draw(terms(key.arity, tokens=("A", *ODD_SYMBOLS))), signatures)
+        tokens = "A", *ODD_SYMBOLS
+        program = draw(st.just(NOTHING) | terms(key.arity, tokens=tokens, primitives=REVERSING, grounded=True))
+        signatures = draw(st.frozensets(signatures_of(key.arity, program == NOTHING), min_size=1, max_size=3))
+        entries[key] = Entry(program, signatures)
     return Lexicon(tuple(symbols), entries)
+
+
+@st.composite
+def signatures_of(draw, arity, valueless):
+    count = arity + draw(st.integers(0, 2))
+    left = draw(st.integers(0, count))
+    empty = draw(st.permutations(range(count)))[arity:]
+    return Signature(left, count - left, tuple(sorted(empty)), valueless)
 
 
 @given(lexicons())
 def test_text_round_trip(lexicon):
-    assert parse_lexicon(lexicon.to_text(), lexicon.symbols, LISTS) == lexicon
+    assert parse_lexicon(lexicon.to_text(), lexicon.symbols, REVERSING) == lexicon
+
+
+@given(st.integers(0, 3).flatmap(lambda arity: st.tuples(st.just(arity), signatures_of(arity, False))))
+def test_the_arity_of_a_signature_counts_the_dependents_with_a_value(case):
+    arity, signature = case
+    assert signature.arity == arity
+    head, _ = (
+        Lexicon(("f",), {Key(0, arity): Entry(parse_program("nil", LISTS, 0), {signature})}).to_text().split(" = ")
+    )
+    before, behind = (side.split() for side in head.split('"f"'))
+    assert (len(before), len(behind)) == signature[:2]
+    assert tuple(place for place, word in enumerate(before + behind) if word == "_") == signature.empty
+    assert [word for word in before + behind if word != "_"] == [f"x{index}" for index in range(arity)]
 
 
 def test_text():
@@ -97,7 +133,27 @@ def test_a_line_said_twice_is_one():
             '"jump" = (list "I_JUMP")',
             "line 1, column 10: unknown primitive 'list'; known: nil, cons, append, car, cdr",
         ),
-        (f'{TEXT}\n"left" x0 = x0', 'line 6, column 1: "left" has another program of 1 arguments already'),
+        (f'{TEXT}\n"left" x0 = x0', 'line 13, column 1: "left" has another program of 1 arguments already'),
+        (f'{TEXT}"," = nil', 'line 12, column 1: "," has another program of 0 arguments already'),
+        (f'{TEXT}"," _ = nil', 'line 12, column 1: "," has another program of 0 arguments already'),
+        ('"after" x0 _ x2 = nil', "line 1, column 14: arguments must be numbered x0, x1, ... from left to right"),
+        ('"left" _ = x0', "line 1, column 12: x0 is not an argument; there are: none"),
+        ('"left" x0 _ = x1', "line 1, column 15: x1 is not an argument; there are: x0"),
+        ('"left" x0 = _', "line 1, column 13: '_' is not what a program has here"),
+        ("_ = nil", "line 1, column 3: '= nil' is not what a program has here"),
+        ('_ "jump" "left" = nil', "line 1, column 10: '\"left\" = nil' is not what a program has here"),
+        ('"left" x0 = (append empty x0)', "line 1, column 13: argument 1 of append must have type list, not nothing"),
+        ('"left" x0 = (append x0 empty)', "line 1, column 13: argument 2 of append must have type list, not nothing"),
+        ('"jump" = (cons empty nil)', "line 1, column 10: argument 1 of cons must have type token, not nothing"),
+        ('"jump" = (empty nil)', "line 1, column 10: unknown primitive 'empty'; known: nil, cons, append, car, cdr"),
+        ('"jump" = self', "line 1, column 10: the program must have type list, not token"),
+        ('"jump" = (append self nil)', "line 1, column 10: argument 1 of append must have type list, not token"),
+        ('"jump" = (self nil)', "line 1, column 10: unknown primitive 'self'; known: nil, cons, append, car, cdr"),
+        ('"jump" = (self)', "line 1, column 15: ')' is not what a program has here"),
+        (
+            '"left" x0 = (reverse x0)',
+            "line 1, column 13: unknown primitive 'reverse'; known: nil, cons, append, car, cdr",
+        ),
     ],
 )
 def test_wrong_text(text, message):
@@ -108,8 +164,15 @@ def test_wrong_text(text, message):
 
 def test_a_symbol_may_have_several_arities():
     lexicon = parse(TEXT + '"left" = nil')
-    assert lexicon.signatures(1) == {(0, 0), (0, 1), (1, 0)}
+    assert lexicon.signatures(1) == {Signature(0, 0), Signature(0, 1), Signature(1, 0)}
     assert {signature.arity for signature in lexicon.signatures(1)} == {0, 1}
+    assert {signature.arity for signature in lexicon.signatures(2)} == {2, 3}
+
+
+def test_what_is_empty_has_no_value():
+    assert parse(TEXT).signatures(3) == {Signature(0, 0, valueless=True)}
+    assert parse('_ "," x0 = empty').signatures(3) == {Signature(1, 1, (0,), valueless=True)}
+    assert not any(each.valueless for symbol in (0, 1, 2, 4) for each in parse(TEXT).signatures(symbol))
 
 
 def test_look_up():

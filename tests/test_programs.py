@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terms import LISTS, TOKENS, interpret, lists, terms
+from terms import LISTS, REVERSING, TOKENS, interpret, lists, terms
 
 from nsr.errors import ConfigError, ProgramError
 from nsr.semantics.inversion import invert
@@ -13,7 +13,9 @@ from nsr.semantics.programs import (
     Argument,
     Call,
     Constant,
+    Self,
     compile_term,
+    grounded,
     parse_program,
     quote,
     result_type,
@@ -22,9 +24,9 @@ from nsr.semantics.programs import (
     to_text,
     uses,
 )
-from nsr.semantics.values import MISSING
+from nsr.semantics.values import EMPTY, MISSING
 
-ODD_TOKENS = ('"', "\\", "#", "x0", "nil", "a b", "é∅", "\t\n\u2028", "", "(", "1")
+ODD_TOKENS = ('"', "\\", "#", "x0", "nil", "self", "empty", "_", "a b", "é∅", "\t\n\u2028", "", "(", "1")
 
 
 def parse(text, arity=2):
@@ -34,14 +36,21 @@ def parse(text, arity=2):
 # Text
 
 
-@given(terms(arity=2, tokens=TOKENS + ODD_TOKENS))
+@given(terms(arity=2, tokens=TOKENS + ODD_TOKENS, primitives=REVERSING, grounded=True))
 def test_text_round_trip(term):
-    assert parse(to_text(term)) == term
+    assert parse_program(to_text(term), REVERSING, 2) == term
 
 
 def test_text_of_each_kind_of_term():
-    text = '(append (cons "A" nil) (cdr (cons (car x1) x0)))'
+    text = '(append (cons "A" nil) (cdr (cons (car x1) (cons self x0))))'
     assert to_text(parse(text)) == text
+
+
+@pytest.mark.parametrize("arity", [0, 2])
+def test_nothing_is_a_whole_program(arity):
+    assert parse(" empty # it says nothing", arity) == Constant(EMPTY)
+    assert to_text(Constant(EMPTY)) == "empty"
+    assert to_text(Constant("empty")) == '"empty"'
 
 
 def test_spaces_and_comments_do_not_matter():
@@ -71,6 +80,13 @@ def test_spaces_and_comments_do_not_matter():
         ("(cdr x00)", "line 1, column 6: x00 is not an argument; there are: x0, x1"),
         ("\n (car x0)", "line 2, column 2: the program must have type list, not token"),
         ("-12", "line 1, column 1: the program must have type list, not int"),
+        ("self", "line 1, column 1: the program must have type list, not token"),
+        ("(car self)", "line 1, column 1: argument 1 of car must have type list, not token"),
+        ("(self x0)", "line 1, column 1: unknown primitive 'self'; known: nil, cons, append, car, cdr"),
+        ("(append empty x0)", "line 1, column 1: argument 1 of append must have type list, not nothing"),
+        ("(cons empty x0)", "line 1, column 1: argument 1 of cons must have type token, not nothing"),
+        ("(empty x0)", "line 1, column 1: unknown primitive 'empty'; known: nil, cons, append, car, cdr"),
+        ("(reverse x0)", "line 1, column 1: unknown primitive 'reverse'; known: nil, cons, append, car, cdr"),
         (r'(cons "\q" x0)', r'line 1, column 7: "\q" is not a well-formed string'),
         (r'(cons "\ud800" x0)', r'line 1, column 7: "\ud800" is not a well-formed string'),
         ("(cons " + "9" * 5000 + " x0)", "line 1, column 7: '999999999999' is not what a program has here"),
@@ -106,16 +122,30 @@ def test_result_type():
         Type.INT,
         Type.LIST,
     ]
+    assert result_type(Self(), Type.LIST) is Type.TOKEN
+    assert result_type(Constant(EMPTY), Type.LIST) is Type.NOTHING
+
+
+@given(terms(arity=2, grounded=True))
+def test_what_asks_for_the_token(term):
+    assert grounded(term) == ("self" in to_text(term))
+
+
+def test_types_are_those_of_values():
+    values = {Type.TOKEN: "A", Type.LIST: ("A",), Type.INT: 1, Type.NOTHING: EMPTY}
+    assert all(isinstance(values[kind], kind.python) for kind in Type)
 
 
 @given(lists)
 def test_quote(value):
     assert compile_term(quote(value), 100)(()) == value
     assert quote("A") == Constant("A")
+    assert quote(EMPTY) == Constant(EMPTY)
 
 
 def test_primitive_sets_are_known_by_name():
     assert primitive_set("list") is PRIMITIVES["list"]
+    assert REVERSING.primitives == (*LISTS.primitives, REVERSING["reverse"])
     with pytest.raises(ConfigError, match="unknown primitives 'lists'; known: list"):
         primitive_set("lists")
 
@@ -133,6 +163,15 @@ def test_primitives_are_known_by_name():
 
 @given(terms(arity=2), st.tuples(lists, lists), st.integers(0, 8))
 def test_running_is_what_the_reference_does(term, arguments, max_length):
+    assert compile_term(term, max_length)(arguments) == interpret(term, arguments, max_length)
+
+
+@given(
+    terms(arity=2, primitives=REVERSING, grounded=True),
+    st.tuples(lists, lists, st.sampled_from(("A", "B", "C"))),
+    st.integers(0, 8),
+)
+def test_and_at_a_token(term, arguments, max_length):
     assert compile_term(term, max_length)(arguments) == interpret(term, arguments, max_length)
 
 

@@ -5,15 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from learners import SOLVABLE, SYMBOLS, NoisyTokens, fitting_symbols, lexicon_of, modules_of, scan_lexicon, values_of
+from terms import LISTS
 
-from nsr.gss import projective_trees
+from nsr.gss import ROOT, projective_trees
 from nsr.learning import proposals
-from nsr.learning.abduction import Explanation, Guess, Tree
+from nsr.learning.abduction import Explanation, Guess, Knowledge, Tree
 from nsr.learning.config import SearchConfig
-from nsr.learning.deduction import FALLBACK_WIDTH, deduce
-from nsr.learning.proposals import Proposals, propose, stack, superfluous, tree_of
+from nsr.learning.consistency import Use
+from nsr.learning.deduction import FALLBACK_WIDTH, Candidates, candidates, deduce
+from nsr.learning.proposals import Proposals, propose, stack, tree_of
+from nsr.learning.pruning import superfluous, without
+from nsr.perception.tokens import LITERAL, TokenPerception
 from nsr.semantics.execution import ABSENT, UNREVISED
-from nsr.semantics.lexicon import Key
+from nsr.semantics.lexicon import Key, Signature, parse_lexicon
 from nsr.semantics.values import MISSING, MISSING_ID, ValueTable
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.scan import gold_heads
@@ -45,6 +49,16 @@ def proposed(inputs, outputs, config=CONFIG, guesses=None, modules=None, seed=0)
     return propose(modules, inputs, wanted, guesses or {}, config, np.random.default_rng(seed))
 
 
+def tree_at(trees: Candidates, row: int) -> Tree:
+    """A tree without tokens that programs ask for."""
+    return tree_of(trees, row, ValueTable())
+
+
+def arity_of(tree: Tree) -> int:
+    """The most dependents that a token has."""
+    return max(map(len, tree.dependents()))
+
+
 def revised_of(found: Proposals, row: int, modules) -> dict[int, object]:
     ids = found.revised[row].tolist()
     return {node: modules.executor.values[value] for node, value in enumerate(ids) if value != UNREVISED}
@@ -67,9 +81,9 @@ def test_every_tree_with_the_wanted_value_is_found(examples):
     found = proposed(inputs, outputs)
     for sentence, (words, value) in enumerate(zip(inputs, outputs, strict=True)):
         rows = np.flatnonzero(found.trees.sentence == sentence).tolist()
-        trees = [tree_of(found.trees, row) for row in rows]
+        trees = [tree_at(found.trees, row) for row in rows]
         assert len(set(trees)) == len(trees)
-        assert set(trees) == {tree for tree, other in worth(words).items() if other == value and tree.max_arity <= 3}
+        assert set(trees) == {tree for tree, other in worth(words).items() if other == value and arity_of(tree) <= 3}
     assert not found.gains.any()
     assert (found.revised == UNREVISED).all()
 
@@ -92,7 +106,7 @@ def test_at_most_so_many_explanations_are_kept(examples, most):
     assert (np.bincount(few.trees.sentence) == np.minimum(counts, most)).all()
     assert counts.max() > most
     firsts = [np.flatnonzero(found.trees.sentence == 0)[0] for found in (everything, few)]
-    assert tree_of(everything.trees, firsts[0]) == tree_of(few.trees, firsts[1])
+    assert tree_at(everything.trees, firsts[0]) == tree_at(few.trees, firsts[1])
 
     wanted = [("A",) * 7] * len(inputs)  # nothing is worth this: all have to be revised
     assert np.bincount(proposed(inputs, wanted, replace(CONFIG, explanations=most)).trees.sentence).max() == most
@@ -103,7 +117,7 @@ def test_no_token_has_more_dependents_than_allowed(examples, most):
     inputs, outputs = examples
     for wanted in (outputs, [B * 5] * len(inputs)):
         found = proposed(inputs, wanted, replace(CONFIG, max_arity=most))
-        assert max(tree_of(found.trees, row).max_arity for row in range(len(found))) == most
+        assert max(arity_of(tree_at(found.trees, row)) for row in range(len(found))) == most
 
 
 def test_revisions_give_the_wanted_value():
@@ -112,7 +126,7 @@ def test_revisions_give_the_wanted_value():
     found = proposed(inputs, [B + A] * len(inputs), modules=modules)
     assert found.explained > 30
     for row in range(len(found)):
-        tree = tree_of(found.trees, row)
+        tree = tree_at(found.trees, row)
         revised = revised_of(found, row, modules)
         assert len(revised) <= 1
         assert (found.gains[row] < 0) == bool(revised)
@@ -147,10 +161,10 @@ def test_where_no_tree_can_be_revised_neighbours_are(monkeypatch):
     explanation = [(0, -1.0, Explanation(tried, (), 0.0))]
     monkeypatch.setattr(proposals, "candidates", lambda *_, **__: stack(explanation, ValueTable()).trees)
     config = replace(CONFIG, revisions=0)
-    assert tree_of(proposed([words], [A + A], config).trees, 0) == tried
+    assert tree_at(proposed([words], [A + A], config).trees, 0) == tried
     assert not len(proposed([words], [B + A + A], replace(config, rotations=0)))
     found = proposed([words], [B + A + A], config)
-    assert [tree_of(found.trees, row) for row in range(len(found))] == [other]
+    assert [tree_at(found.trees, row) for row in range(len(found))] == [other]
     assert found.trees.log_probs.tolist() == [-1.0]
     assert not len(proposed([words], [B + A + A], replace(config, max_arity=2)))
 
@@ -160,7 +174,7 @@ def test_an_explanation_is_offered_once():
     inputs = [("x", "y"), ("x", "y", "a"), ("y", "f", "x")]
     found = proposed(inputs, [("A", "C")] * len(inputs), modules=modules)
     rows = [
-        (sentence, tree_of(found.trees, row), frozenset(revised_of(found, row, modules).items()))
+        (sentence, tree_at(found.trees, row), frozenset(revised_of(found, row, modules).items()))
         for row, sentence in enumerate(found.trees.sentence.tolist())
     ]
     assert len(rows) > 10
@@ -188,7 +202,7 @@ def test_readings_that_are_not_tried_are_reached_by_revising_symbols():
         config = replace(CONFIG, readings=readings)
         found = proposed([("x", "g")], [B], config, modules=modules)
         tree = Tree((SYMBOLS.index("b"), SYMBOLS.index("g")), (1, -1))
-        row = [tree_of(found.trees, row) for row in range(len(found))].index(tree)
+        row = [tree_at(found.trees, row) for row in range(len(found))].index(tree)
         assert (found.gains[row] == 0) == exact
         symbols = modules.perception.probabilities("x")[SYMBOLS.index("b")]
         parse = modules.parser.log_prob(np.array([tree.symbols]), np.array([tree.heads]), np.array([2]))[0]
@@ -209,6 +223,12 @@ def test_what_better_readings_say_is_left_to_them():
 # Entries that nothing needs
 
 
+def dropped_from(modules, inputs, outputs, solutions=None) -> set[Use]:
+    values = modules.executor.values
+    solutions = solutions or stack([], values).trees
+    return superfluous(modules, inputs, values.ids(outputs), solutions, SearchConfig(), np.random.default_rng(0))
+
+
 def test_superfluous_entries_are_those_without_which_all_is_solved():
     text = """
         "walk" = (cons "W" nil)
@@ -223,18 +243,146 @@ def test_superfluous_entries_are_those_without_which_all_is_solved():
     modules = modules_of(lexicon_of(text, symbols))
     inputs = [("walk",), ("look",), ("walk", "twice"), ("walk", "and", "look"), ("look", "twice", "and", "walk")]
     outputs = [("W",), ("L",), ("W", "W"), ("W", "L"), ("L", "L", "W")]
-    wanted = modules.executor.values.ids(outputs)
-    dropped = superfluous(modules, inputs, wanted, SearchConfig(), np.random.default_rng(0))
-    assert dropped == {Key(0, 0), Key(0, 1), Key(2, 0)}
+    dropped = dropped_from(modules, inputs, outputs)
+    leaf, suffix = Signature(0, 0), Signature(1, 0)
+    assert dropped == {Use(Key(0, 0), leaf), Use(Key(0, 1), suffix), Use(Key(2, 0), leaf)}
+    assert without(modules.lexicon, dropped).entries.keys() == {Key(0, 2), Key(1, 0), Key(2, 1), Key(3, 0)}
 
     more = [*inputs, ("walk", "and")]  # needs "and" with one argument, or with none
-    wanted = modules.executor.values.ids([*outputs, ("W",)])
-    dropped = superfluous(modules, more, wanted, SearchConfig(), np.random.default_rng(0))
+    dropped = {use.key for use in dropped_from(modules, more, [*outputs, ("W",)])}
     assert len(dropped & {Key(0, 0), Key(0, 1)}) == 1
     assert Key(2, 0) in dropped
 
     modules.lexicon = lexicon_of('"walk" = nil', symbols)
-    assert not superfluous(modules, inputs, wanted[:5], SearchConfig(), np.random.default_rng(0))
+    assert not dropped_from(modules, inputs, outputs)
+
+
+def test_superfluous_are_also_places_that_no_example_needs():
+    text = """
+        "a" = (cons "A" nil)
+        "b" = nil
+        x0 "f" = (append x0 x0)
+        "f" x0 = (append x0 x0)
+    """
+    modules = modules_of(lexicon_of(text))
+    a, b, f = (SYMBOLS.index(word) for word in "abf")
+    before, behind = Use(Key(f, 1), Signature(1, 0)), Use(Key(f, 1), Signature(0, 1))
+    assert dropped_from(modules, [("a", "f"), ("a", "f", "f")], [A * 2, A * 4]) == {behind}
+    assert dropped_from(modules, [("f", "a"), ("f", "f", "a")], [A * 2, A * 4]) == {before}
+    assert dropped_from(modules, [("a", "f"), ("f", "a")], [A * 2] * 2) == set()
+    left, entry = without(modules.lexicon, {behind}), modules.lexicon.entries[Key(f, 1)]
+    assert left.entries[Key(f, 1)] == replace(entry, signatures=frozenset({before.signature}))
+    assert {key: entry for key, entry in left.entries.items() if key.symbol != f} == {
+        Key(symbol, 0): modules.lexicon.entries[Key(symbol, 0)] for symbol in (a, b)
+    }
+
+
+def test_without_examples_nothing_is_superfluous():
+    modules = modules_of(lexicon_of('"a" = nil\n x0 "a" = x0\n"f" x0 = (append x0 x0)'))
+    assert dropped_from(modules, [], []) == set()
+    assert dropped_from(modules, [("a", "f")], [A]) == set()
+
+
+# Words that denote themselves, and separators
+
+
+STRINGS = """
+    "," = empty
+    "<literal>" = (cons self nil)
+    "<literal>" x0 = (cons self x0)
+    "f" x0 = (append x0 x0)
+    "h" x0 _ x1 = (append x1 x0)
+"""
+STRING_SYMBOLS = ("f", "h", "u", ",", LITERAL)
+
+
+def strings(between: bool = True, told: bool = True, seed: int | None = None):
+    """A machine for strings; ``told`` the grammar of literals and separators."""
+    lexicon = parse_lexicon(STRINGS, STRING_SYMBOLS, LISTS)
+    known = {key: entry for key, entry in lexicon.entries.items() if lexicon.symbols[key.symbol] in (",", LITERAL)}
+    given = DependencyGrammar.of(replace(lexicon, entries=known), between) if told else None
+    return modules_of(lexicon, TokenPerception(STRING_SYMBOLS[:-1], literals=True), seed, given=given)
+
+
+def test_candidates_know_their_tokens_where_programs_ask_for_them():
+    modules = strings()
+    inputs = [("h", "A", "B", ",", "C"), ("f", "A")]
+    found = candidates(modules, inputs, trees=4)
+    values = modules.executor.values
+    for row, sentence in enumerate(found.sentence.tolist()):
+        words = inputs[sentence]
+        assert [values[each] for each in found.grounds[row]] == [*words, *[MISSING] * (5 - len(words))]
+        assert tree_of(found, row, values).tokens == words
+    modules = modules_of(LEXICON)
+    assert not candidates(modules, [("a", "f"), ("a",)], trees=4).grounds.any()
+    assert tree_at(candidates(modules, [("a", "f")]), 0).tokens == ()
+
+
+def test_what_is_stacked_keeps_its_tokens():
+    values = ValueTable()
+    trees = [Tree((0, 1, 1), (ROOT, 0, 1), ("f", "A", "B")), Tree((0,), (ROOT,)), Tree((1, 1), (1, ROOT), ("A", "C"))]
+    found = stack([(0, 0.0, Explanation(tree, (), 0.0)) for tree in trees], values)
+    assert [tree_of(found.trees, row, values) for row in range(3)] == trees
+
+
+def all_worth(words, modules) -> dict[Tree, object]:
+    """The value of each projective tree, by the definition."""
+    symbols = tuple(modules.perception.read([words]).symbols[0, 0].tolist())
+    trees = [Tree(symbols, heads, words) for heads in projective_trees(len(words))]
+    return {tree: values_of(tree, modules.lexicon)[tree.root] for tree in trees}
+
+
+def edges(tree: Tree) -> set[tuple[str, str]]:
+    """Names of the symbols of dependents and heads."""
+    names = [STRING_SYMBOLS[symbol] for symbol in tree.symbols]
+    return {(names[node], names[head]) for node, head in enumerate(tree.heads) if head != ROOT}
+
+
+@pytest.mark.parametrize("told", [None, False, True])
+def test_every_tree_that_what_is_given_licenses_is_found(told):
+    inputs = [("f", "A", "B"), ("h", "A", ",", "B"), ("f", "h", "A", ",", "B"), ("h", "f", "A", ",", "B"), ("A", "A")]
+    modules, count = strings(bool(told), told is not None, seed=1), 0
+    values = modules.executor.values
+    knowledge = Knowledge(modules.lexicon, modules.executor, {}, modules.parser.given)
+    for words in inputs:
+        worths = all_worth(words, modules)
+        for wanted in {value for value in worths.values() if isinstance(value, tuple)}:
+            found = proposed([words], [wanted], modules=modules)
+            right = {tree for tree, value in worths.items() if value == wanted and knowledge.allows(tree, 3)}
+            if told is not None:  # nor does a literal take a comma
+                right = {tree for tree in right if (",", LITERAL) not in edges(tree)}
+            trees = {tree_of(found.trees, row, values) for row in range(len(found))}
+            exact = {tree_of(found.trees, row, values) for row in np.flatnonzero(found.gains == 0)}
+            assert exact == right
+            assert all(knowledge.allows(tree, 3) for tree in trees)
+            count += len(right)
+    assert count == {None: 15, False: 6, True: 5}[told]
+
+
+def test_separators_do_not_count_as_arguments():
+    """With two arguments at most, "u" may have two strings and a comma, but not all their words."""
+    modules = strings(seed=1)
+    values, u = modules.executor.values, STRING_SYMBOLS.index("u")
+    found = proposed([("u", "A", ",", "B")], [("B", "A")], replace(CONFIG, max_arity=2), modules=modules)
+    trees = {tree_of(found.trees, row, values): revised_of(found, row, modules) for row in range(len(found))}
+    assert {tree.heads: revised for tree, revised in trees.items()} == {(ROOT, 0, 0, 0): {0: ("B", "A")}}
+    assert all(tree.symbols[0] == u for tree in trees)
+    assert len(proposed([("u", "A", ",", "B")], [("B", "A")], replace(CONFIG, max_arity=1), modules=modules)) == 0
+
+
+def test_what_is_empty_is_no_answer():
+    modules = strings(told=False)
+    found = deduce(modules, [(",",), ("A",), (",", ",")])
+    assert [modules.executor.values[value] for value in found.results] == [MISSING, ("A",), MISSING]
+    assert found.row.tolist()[0] == found.row.tolist()[2] == -1
+
+
+def test_strings_never_seen_are_deduced():
+    modules = strings()
+    modules.parser.license(DependencyGrammar.of(modules.lexicon, between=True))
+    found = deduce(modules, [("h", "X", "Y", ",", "f", "Z"), ("f", "h", "P", ",", "Q", "P")])
+    values = [modules.executor.values[value] for value in found.results]
+    assert values == [("Z", "Z", "X", "Y"), ("Q", "P", "P") * 2]
 
 
 # Deduction
@@ -269,7 +417,7 @@ def test_the_answer_is_that_of_the_best_tree_that_has_one(beam):
             assert found.results[index] == MISSING_ID
         else:
             assert found.trees.sentence[found.row[index]] == index
-            assert (tree_of(found.trees, found.row[index]), modules.executor.values[found.results[index]]) == valued[0]
+            assert (tree_at(found.trees, found.row[index]), modules.executor.values[found.results[index]]) == valued[0]
     assert fallen > unanswered > 0 or beam > FALLBACK_WIDTH
 
 
@@ -292,7 +440,7 @@ def test_answers_do_not_depend_on_the_batch():
         alone = deduce(modules, [words])
         assert alone.results[0] == together.results[index]
         if alone.row[0] >= 0:
-            assert tree_of(alone.trees, alone.row[0]) == tree_of(together.trees, together.row[index])
+            assert tree_at(alone.trees, alone.row[0]) == tree_at(together.trees, together.row[index])
 
 
 def test_a_beam_may_answer_by_a_less_probable_reading():
@@ -310,7 +458,7 @@ def test_gold_trees_of_scan_are_deduced_to_actions():
     actions = ("I_TURN_LEFT", "I_JUMP", "I_TURN_LEFT", "I_JUMP", "I_WALK")
     assert values_of(tree, modules.lexicon)[tree.root] == actions
     found = proposed([words], [actions], replace(CONFIG, trees=10**3), modules=modules)
-    assert tree in [tree_of(found.trees, row) for row in range(len(found))]
+    assert tree in [tree_at(found.trees, row) for row in range(len(found))]
 
 
 def test_at_last_classes_are_tried_in_slots_where_they_were_not_seen():

@@ -16,6 +16,7 @@ import nsr
 from nsr.errors import RunError
 from nsr.experiment import Run
 from nsr.runs import (
+    FORMAT,
     MANIFEST,
     parse_json,
     read_checkpoint,
@@ -108,7 +109,7 @@ def test_the_lexicon_may_be_edited(tmp_path):
 
 
 def manifest(**changes: object) -> bytes:
-    return to_json({"format": 1, "version": "0", "files": {}, **changes})
+    return to_json({"format": FORMAT, "version": "0", "files": {}, **changes})
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def manifest(**changes: object) -> bytes:
         (MANIFEST, b"[]", "manifest.json is damaged"),
         (MANIFEST, b"{}", "manifest.json is damaged"),
         (MANIFEST, manifest(files=3), "manifest.json is damaged"),
-        (MANIFEST, manifest(format=2), "has format 2, written by nsr 0; nsr .* reads format 1"),
+        (MANIFEST, manifest(format=1), "has format 1, written by nsr 0; nsr .* reads format 2"),
         (MANIFEST, manifest(files={"../secret": ""}), "'../secret' is not a file name"),
         (MANIFEST, manifest(files={"/secret": ""}), "'/secret' is not a file name"),
         ("weights", None, "weights cannot be read: No such file"),

@@ -17,7 +17,7 @@ import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -26,9 +26,11 @@ import numpy as np
 from nsr.gss import ROOT, is_projective
 from nsr.learning.config import SearchConfig
 from nsr.perception.perception import Alternative
-from nsr.semantics.execution import Executor
+from nsr.semantics.execution import Executor, Layout
 from nsr.semantics.lexicon import Key, Lexicon
-from nsr.semantics.values import MISSING, Value
+from nsr.semantics.programs import Constant
+from nsr.semantics.values import EMPTY, MISSING, Value
+from nsr.syntax.signatures import DependencyGrammar
 
 NOVELTY = math.log(0.5)  # log-probability that a key without program has some value
 CERTAINTY = 0.999  # a program is never trusted more than this
@@ -41,10 +43,12 @@ class Tree:
     Attributes:
         symbols: symbol ids.
         heads: positions, ROOT for the root.
+        tokens: what programs may ask for, if any asks.
     """
 
     symbols: tuple[int, ...]
     heads: tuple[int, ...]
+    tokens: tuple[Value, ...] = ()
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -54,10 +58,9 @@ class Tree:
         """Position of the root."""
         return self.heads.index(ROOT)
 
-    @property
-    def max_arity(self) -> int:
-        """The most dependents that a token has."""
-        return max(map(self.heads.count, range(len(self))))
+    def token(self, node: int) -> Value:
+        """The token of a node, MISSING if no program asks for it."""
+        return self.tokens[node] if self.tokens else MISSING
 
     def dependents(self) -> list[list[int]]:
         """The dependents of each token, from left to right."""
@@ -77,11 +80,33 @@ class Guess(NamedTuple):
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What abduction goes by: the programs, something that runs and inverts them, and guesses for unknown words."""
+    """What abduction goes by.
+
+    Attributes:
+        lexicon: the programs.
+        executor: runs and inverts them.
+        guesses: what unknown words may mean.
+        given: what holds of trees before anything is learned; None if nothing.
+    """
 
     lexicon: Lexicon
     executor: Executor
     guesses: Mapping[int, Sequence[Guess]] = field(default_factory=dict)
+    given: DependencyGrammar | None = None
+
+    def allows(self, tree: Tree, max_arity: int) -> bool:
+        """Whether what is given licenses the tree, and no token has more than so many arguments."""
+        if any(sum(tree.symbols[each] not in self._empty for each in found) > max_arity for found in tree.dependents()):
+            return False
+        if self.given is None:
+            return True
+        symbols, layout = np.array([tree.symbols]), Layout.of(np.array([tree.heads]))
+        return bool(self.given.licensed(symbols, layout)[0])
+
+    @cached_property
+    def _empty(self) -> frozenset[int]:
+        """The symbols that by themselves have no value."""
+        return frozenset(key.symbol for key, entry in self.lexicon.entries.items() if entry.program == Constant(EMPTY))
 
     def surprise(self, key: Key) -> float:
         """Log-probability that a key's value is not what its program says, or that it has a new one."""
@@ -109,11 +134,13 @@ def evaluate(tree: Tree, knowledge: Knowledge, revised: Mapping[int, Value] | No
     dependents = tree.dependents()
     values: list[Value] = [MISSING] * len(tree)
     for node in _bottom_up(tree, dependents):
-        program = knowledge.lexicon.program((tree.symbols[node], len(dependents[node])))
         if revised and node in revised:
             values[node] = revised[node]
-        elif program is not None:
-            values[node] = knowledge.executor.run(program, [values[each] for each in dependents[node]])
+            continue
+        arguments = [values[each] for each in dependents[node] if values[each] is not EMPTY]
+        program = knowledge.lexicon.program((tree.symbols[node], len(arguments)))
+        if program is not None:
+            values[node] = knowledge.executor.run(program, arguments, tree.token(node))
     return values
 
 
@@ -225,7 +252,9 @@ class _Search:
     def expand(self, goal: _Goal, gain: float) -> Iterator[tuple[float, _Goal | Explanation]]:
         """The ways to give a node its wanted value, each with the log-probability of all revisions so far."""
         node, wanted, values = goal.node, goal.wanted, goal.start.values
-        arguments = tuple(values[each] for each in self.dependents[node])
+        executor = self.knowledge.executor
+        dependents = [each for each in self.dependents[node] if values[each] is not EMPTY]
+        arguments, token = tuple(values[each] for each in dependents), self.tree.token(node)
         key = Key(goal.symbols[node], len(arguments))
         defined = MISSING not in arguments
         guessed = any(leaf == node for leaf, _ in goal.start.guesses)
@@ -242,12 +271,12 @@ class _Search:
             if program is None:
                 continue
             symbols = (*goal.symbols[:node], symbol, *goal.symbols[node + 1 :])
-            if symbol != key.symbol and defined and self.knowledge.executor.run(program, arguments) == wanted:
+            if symbol != key.symbol and defined and executor.run(program, arguments, token) == wanted:
                 yield total, Explanation(replace(self.tree, symbols=symbols), goal.start.guesses, total)
             if revisions == self.config.revisions:
                 continue  # nothing below may be revised
-            for slot, dependent in enumerate(self.dependents[node]):
-                for solution in self.knowledge.executor.invert(program, wanted, arguments, slot):
+            for slot, dependent in enumerate(dependents):
+                for solution in executor.invert(program, wanted, arguments, slot, token):
                     if solution != values[dependent]:
                         yield total, _Goal(goal.start, dependent, solution, symbols, revisions)
 

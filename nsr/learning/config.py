@@ -31,6 +31,15 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 @dataclass(frozen=True)
+class KnowledgeConfig:
+    """What the learner is told beyond input-output pairs."""
+
+    literals: bool = setting(False, "tokens that occur in inputs and in outputs start as denoting themselves")
+    separators: str = setting("", "tokens declared meaningless, separated by spaces")
+    between: bool = setting(True, "separators stand between two arguments of their head")
+
+
+@dataclass(frozen=True)
 class SearchConfig:
     """How explanations are searched for."""
 
@@ -70,6 +79,7 @@ class LearningConfig:
 class Config:
     """All settings."""
 
+    knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
     parser: ParserConfig = field(default_factory=ParserConfig)
@@ -78,6 +88,8 @@ class Config:
     def __post_init__(self) -> None:
         for section in self.to_json().values():
             for name, value in section.items():
+                if isinstance(value, str) and name not in CHOICES:
+                    continue
                 if name in CHOICES:
                     _require(value in CHOICES[name], name, value, " or ".join(CHOICES[name]))
                 elif name in SHARES:

@@ -14,6 +14,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -25,8 +26,9 @@ from nsr.learning.proposals import Proposals
 from nsr.semantics.execution import ABSENT, UNREVISED, Execution, Executor
 from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space
 from nsr.semantics.lexicon import Key, Lexicon, Signature
-from nsr.semantics.values import ValueTable
-from nsr.syntax.signatures import DependencyGrammar
+from nsr.semantics.programs import grounded
+from nsr.semantics.values import EMPTY_ID, ValueTable
+from nsr.syntax.signatures import UNKNOWN_CLASS, DependencyGrammar
 
 ARITY_PRIOR = 0.5  # pseudo-count of an arity that a symbol was not seen with
 ATTACHMENT_PRIOR = 0.5  # pseudo-count of a class that was not seen in a slot
@@ -41,7 +43,8 @@ class KeyEvidence:
     """What a batch says of one key.
 
     Attributes:
-        examples: distinct (arguments, value) pairs with their weights, heaviest first.
+        examples: distinct (arguments, value) pairs with their weights, heaviest first; none for a key whose program
+            nothing contradicts. Where a word may denote itself, its token follows the arguments.
         signatures: weight by signature.
         agreement: share of the weight that the lexicon's program explains; 0 for a key without program.
         support: total weight.
@@ -53,30 +56,50 @@ class KeyEvidence:
     support: float
 
 
+class Use(NamedTuple):
+    """A symbol with so many arguments, and where its dependents stand."""
+
+    key: Key
+    signature: Signature
+
+
 class Nodes:
     """All nodes of all candidates, in arrays of shape (M,) or as said.
 
     Attributes:
         candidate: which candidate a node belongs to.
-        symbol, arity, left: of the node; ``left`` counts the dependents to its left.
+        symbol, arity: of the node.
+        free: whether the arities of the symbol are to be learned, not given.
+        left, right: how many dependents stand on each side.
+        empty: the places of those that are EMPTY, as bits.
         key: a number for its symbol and arity together.
-        arguments: value ids, shape (M, A).
+        arguments: value ids, and last that of the node's token if programs may ask for it, shape (M, A).
         value: value id.
         revised: whether the value is a revision.
         head_symbol, side, place: the slot it fills: of which symbol (-1 for the root), on which side (0 left, 1 right,
             2 for the root), and how many of the head's dependents stand between them.
     """
 
-    def __init__(self, proposals: Proposals, execution: Execution) -> None:
+    def __init__(self, proposals: Proposals, execution: Execution, given: DependencyGrammar | None = None) -> None:
         heads = proposals.trees.heads
         self.candidate, node = np.nonzero(heads != ABSENT)
         at = self.candidate, node
         self.symbol = proposals.trees.symbols[at]
-        self.arity = execution.layout.arity[at]
+        self.free = np.ones(len(self.symbol), bool) if given is None else given.class_of[self.symbol] == UNKNOWN_CLASS
+        self.arity = execution.arity[at]
         self.left = execution.layout.left[at]
+        self.right = execution.layout.arity[at] - self.left
+        grounds = proposals.trees.grounds[at]
+        self.grounded = bool(grounds.any())
         self.arguments = execution.arguments[at]
+        if self.grounded:
+            self.arguments = np.concatenate([self.arguments, grounds[:, None]], axis=1)
         self.value = execution.values[at]
         self.revised = proposals.revised[at] != UNREVISED
+        empty = np.zeros(heads.shape, np.int64)
+        tree, leaf = np.nonzero((execution.values == EMPTY_ID) & (heads >= 0))
+        np.bitwise_or.at(empty, (tree, heads[tree, leaf]), 1 << execution.layout.rank[tree, leaf])
+        self.empty = empty[at]
         self.max_arity = execution.layout.max_arity
         self.key = self.symbol * (self.max_arity + 1) + self.arity
         head = heads[at]
@@ -88,6 +111,18 @@ class Nodes:
 
     def __len__(self) -> int:
         return len(self.candidate)
+
+    @cached_property
+    def use(self) -> tuple[list[Use], np.ndarray]:
+        """The distinct uses of symbols, and which of them each node is, shape (M,)."""
+        valueless = self.value == EMPTY_ID
+        table = np.stack([self.symbol, self.arity, self.left, self.right, self.empty, valueless], axis=1)
+        first, inverse = unique_rows(table)
+        uses = [
+            Use(Key(symbol, arity), Signature(left, right, _places(empty), bool(nothing)))
+            for symbol, arity, left, right, empty, nothing in table[first].tolist()
+        ]
+        return uses, inverse
 
     def look_up(self, numbers: Mapping[Key, float], default: float) -> np.ndarray:
         """The number of each node's key, the default for keys that have none; shape (M,)."""
@@ -133,27 +168,31 @@ def weigh(
             to the same arguments.
         trust_in_trees: exponent of p(symbols, tree | input); 0 if the parser is not to be believed.
     """
-    prior = proposals.gains + trust_in_trees * proposals.trees.log_probs + _log_trust(nodes, lexicon, len(proposals))
+    attached = _given_arities(nodes, proposals, trust_in_trees)
+    prior = proposals.gains + attached + _log_trust(nodes, lexicon, len(proposals))
+    examples = proposals.trees.sentence[nodes.candidate]
     cells = np.concatenate([nodes.key[:, None], nodes.arguments], axis=1)
-    _, cell = unique_rows(cells)
-    _, row = unique_rows(np.concatenate([cells, nodes.value[:, None]], axis=1))
-    slot, filler = _attachments(nodes, grammar)
+    cell = _Groups(cells, examples)
+    row = _Groups(np.concatenate([cells, nodes.value[:, None]], axis=1), examples)
+    symbol, key = (_Groups(ids[:, None], examples) for ids in (nodes.symbol, nodes.key))
+    slot, filler = (_Groups(ids, examples) for ids in _attachments(nodes, grammar))
     weights = _normalise(prior, proposals.trees.sentence)
     for _ in range(passes):
         mass = weights[nodes.candidate]
-        arities = _share(nodes.key, nodes.symbol, mass, ARITY_PRIOR)
+        arities = np.where(nodes.free, _share(key, symbol, mass, ARITY_PRIOR), 1.0)
         values = _share(row, cell, mass, VALUE_PRIOR) if supposed is None else supposed.support
         values = np.where(nodes.revised, values, 1.0)
         attachments = _share(filler, slot, mass, ATTACHMENT_PRIOR)
         gain = np.log(arities * values * attachments)
         if supposed is not None:
-            gain -= supposed.costs / np.maximum(_of_others(nodes.key, mass), 1.0)
+            gain -= supposed.costs / np.maximum(key.of_others(mass), 1.0)
         weights = _normalise(prior + np.bincount(nodes.candidate, gain, len(prior)), proposals.trees.sentence)
     return weights
 
 
 def support(nodes: Nodes, hypotheses: Mapping[Key, Hypothesis], executor: Executor) -> np.ndarray:
     """How probable each revised value is under the hypothesis for its key; 1 for values not revised, shape (M,)."""
+    values = executor.values
     result = np.ones(len(nodes))
     rows = np.flatnonzero(nodes.revised)
     for row, symbol, arity, arguments, value in zip(
@@ -168,8 +207,8 @@ def support(nodes: Nodes, hypotheses: Mapping[Key, Hypothesis], executor: Execut
         if hypothesis is None:
             result[row] = UNSUPPORTED
             continue
-        given = [executor.values[argument] for argument in arguments[:arity]]
-        agrees = executor.run(hypothesis.program, given) == executor.values[value]
+        given = [values[argument] for argument in arguments[:arity]]
+        agrees = executor.run(hypothesis.program, given, values[arguments[-1]]) == values[value]
         result[row] = max(hypothesis.agreement if agrees else 1 - hypothesis.agreement, UNSUPPORTED)
     return result
 
@@ -177,10 +216,16 @@ def support(nodes: Nodes, hypotheses: Mapping[Key, Hypothesis], executor: Execut
 def costs(
     nodes: Nodes, lexicon: Lexicon, hypotheses: Mapping[Key, Hypothesis], space: Space, config: InductionConfig
 ) -> np.ndarray:
-    """Description length of the program of each node's key, in nats; that of a long one where there is none, (M,)."""
+    """Description length of the program of each node's key, in nats; that of a long one where there is none, (M,).
+
+    A program's arguments count too: each asks for a slot of the grammar.
+    """
     programs = {key: entry.program for key, entry in lexicon.entries.items()}
     programs |= {key: hypothesis.program for key, hypothesis in hypotheses.items()}
-    lengths = {key: math.log(2) * space.bits(program, config) for key, program in programs.items()}
+    lengths = {
+        key: math.log(2) * (space.bits(program, config) + config.bits_per_argument * key.arity)
+        for key, program in programs.items()
+    }
     return nodes.look_up(lengths, math.log(2) * config.bits_per_node * 2 * config.max_program_size)
 
 
@@ -194,51 +239,64 @@ def collect(nodes: Nodes, weights: np.ndarray, values: ValueTable, lexicon: Lexi
         lexicon: the programs the candidates were found with.
     """
     mass = weights[nodes.candidate]
-    columns = np.stack([nodes.symbol, nodes.arity, nodes.left, nodes.value], axis=1)
-    table = np.concatenate([columns, nodes.arguments], axis=1)
+    evidence = {}
+    uses, use = nodes.use
+    of_use = dict(zip(uses, np.bincount(use, mass, len(uses)).tolist(), strict=True))
+    signatures: dict[Key, dict[Signature, float]] = defaultdict(dict)
+    for each in sorted(uses):
+        if of_use[each] >= NEGLIGIBLE:
+            signatures[each.key][each.signature] = of_use[each]
+    keys, first, inverse = np.unique(nodes.key, return_index=True, return_inverse=True)
+    totals, contradicted = (np.bincount(inverse, each, len(keys)) for each in (mass, mass * nodes.revised))
+    order = np.argsort(inverse, kind="stable")  # nodes by key, within a key in order of appearance
+    bounds = np.searchsorted(inverse[order], np.arange(len(keys) + 1))
+    asks = {key.symbol for key, entry in lexicon.entries.items() if grounded(entry.program)}
+    for number in np.flatnonzero(totals >= NEGLIGIBLE).tolist():
+        rows = order[bounds[number] : bounds[number + 1]]
+        key = Key(int(nodes.symbol[first[number]]), int(nodes.arity[first[number]]))
+        known, total = key in lexicon, float(totals[number])
+        examples: tuple[Example, ...] = ()
+        if not known or contradicted[number] >= NEGLIGIBLE:
+            columns = [*range(key.arity), *([-1] if key.symbol in asks else [])]
+            table = np.concatenate([nodes.arguments[rows][:, columns], nodes.value[rows, None]], axis=1)
+            heaviest = sorted(_totals(table, mass[rows]), key=lambda item: -item[1])[:EXAMPLES]
+            examples = tuple(
+                Example(tuple(values[argument] for argument in arguments), values[value], weight)
+                for (*arguments, value), weight in heaviest
+            )
+        agreement = 1 - float(contradicted[number]) / total if known else 0.0
+        evidence[key] = KeyEvidence(examples, signatures[key], agreement, total)
+    return evidence
+
+
+def _totals(table: np.ndarray, mass: np.ndarray) -> list[tuple[list[int], float]]:
+    """The distinct rows of a table with their mass, in order of appearance, without the negligible ones."""
     first, inverse = unique_rows(table)
     totals = np.bincount(inverse, mass, len(first))
-    revised = np.bincount(inverse, mass * nodes.revised, len(first))
-    grouped: dict[Key, list[_Row]] = defaultdict(list)
-    order = np.argsort(first)  # of appearance: value ids, and so the hashes of rows, differ in a resumed run
-    for row, weight, contradicted in zip(
-        table[first[order]].tolist(), totals[order].tolist(), revised[order].tolist(), strict=True
-    ):
-        if weight >= NEGLIGIBLE:
-            symbol, arity, left, value, *arguments = row
-            grouped[Key(symbol, arity)].append(_Row(weight, contradicted, left, value, tuple(arguments[:arity])))
-    return {key: _evidence(key, rows, values, key in lexicon) for key, rows in sorted(grouped.items())}
+    order = np.argsort(first)  # value ids, and so the hashes of rows, differ in a resumed run
+    order = order[totals[order] >= NEGLIGIBLE]
+    return list(zip(table[first[order]].tolist(), totals[order].tolist(), strict=True))
 
 
-class _Row(NamedTuple):
-    """Nodes of one key that agree in everything, with their weight, and that of those whose value is a revision."""
-
-    weight: float
-    contradicted: float
-    left: int
-    value: int
-    arguments: tuple[int, ...]
+def _places(bits: int) -> tuple[int, ...]:
+    """The places of the bits that are set."""
+    return tuple(place for place in range(bits.bit_length()) if bits >> place & 1)
 
 
-def _evidence(key: Key, rows: list[_Row], values: ValueTable, known: bool) -> KeyEvidence:
-    """What these rows say of a key, which may be known to the lexicon."""
-    total = sum(row.weight for row in rows)
-    examples: dict[tuple[tuple[int, ...], int], float] = defaultdict(float)
-    signatures: dict[Signature, float] = defaultdict(float)
-    for row in rows:
-        examples[row.arguments, row.value] += row.weight
-        signatures[Signature(row.left, key.arity - row.left)] += row.weight
-    heaviest = sorted(examples.items(), key=lambda item: -item[1])[:EXAMPLES]
-    explained = total - sum(row.contradicted for row in rows)
-    return KeyEvidence(
-        tuple(
-            Example(tuple(values[argument] for argument in arguments), values[value], weight)
-            for (arguments, value), weight in heaviest
-        ),
-        dict(signatures),
-        explained / total if known else 0.0,
-        total,
-    )
+def _given_arities(nodes: Nodes, proposals: Proposals, trust_in_trees: float) -> np.ndarray:
+    """Log p(tree | symbols, how many arguments each of them takes), shape (C,).
+
+    Without this condition an arity would be the more probable, the more trees there are in which a symbol has it.
+    """
+    log_probs = trust_in_trees * proposals.trees.log_probs
+    spread = np.random.default_rng(0).integers(2**63, size=int(nodes.key.max(initial=0)) + 1, dtype=np.uint64)
+    arities = np.zeros(len(log_probs), np.uint64)  # a hash of each tree's multiset of keys
+    np.add.at(arities, nodes.candidate, spread[nodes.key])
+    _, group = np.unique(np.stack([proposals.trees.sentence.astype(np.uint64), arities]), axis=1, return_inverse=True)
+    group = group.reshape(-1)
+    totals = np.full(int(group.max(initial=0)) + 1, -np.inf)
+    np.logaddexp.at(totals, group, log_probs)
+    return log_probs - totals[group]
 
 
 def _log_trust(nodes: Nodes, lexicon: Lexicon, candidates: int) -> np.ndarray:
@@ -248,23 +306,34 @@ def _log_trust(nodes: Nodes, lexicon: Lexicon, candidates: int) -> np.ndarray:
     return np.bincount(nodes.candidate, np.log(trust), candidates)
 
 
+class _Groups:
+    """Nodes in groups, and within each group by example: an example is no evidence for itself.
+
+    Args:
+        rows: nodes with equal rows form a group, shape (M, ...).
+        examples: the example of each node, shape (M,).
+    """
+
+    def __init__(self, rows: np.ndarray, examples: np.ndarray) -> None:
+        _, self.group = unique_rows(rows)
+        _, self.part = unique_rows(np.stack([self.group, examples], axis=1))
+
+    def of_others(self, mass: np.ndarray) -> np.ndarray:
+        """The mass of each node's group without that of its own example; shape (M,)."""
+        others = np.bincount(self.group, mass)[self.group] - np.bincount(self.part, mass)[self.part]
+        return np.maximum(others, 0.0)
+
+
 def _attachments(nodes: Nodes, grammar: DependencyGrammar) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the slot that each node fills and of (slot, class of the node), by classes; each of shape (M,)."""
+    """The slot that each node fills, and the slot with the class of the node; both in rows of numbers."""
     head = np.where(nodes.head_symbol < 0, -1, grammar.class_of[nodes.head_symbol])
     slots = np.stack([head + 1, nodes.side, nodes.place], axis=1)
-    _, slot = unique_rows(slots)
-    _, filler = unique_rows(np.concatenate([slots, grammar.class_of[nodes.symbol][:, None]], axis=1))
-    return slot, filler
+    return slots, np.concatenate([slots, grammar.class_of[nodes.symbol][:, None]], axis=1)
 
 
-def _share(part: np.ndarray, whole: np.ndarray, mass: np.ndarray, prior: float) -> np.ndarray:
-    """Of the mass that falls on the node's ``whole``, the share on its ``part``, without its own mass; shape (M,)."""
-    return (_of_others(part, mass) + prior) / (_of_others(whole, mass) + 2 * prior)
-
-
-def _of_others(group: np.ndarray, mass: np.ndarray) -> np.ndarray:
-    """The mass of each node's group without its own; shape (M,)."""
-    return np.maximum(np.bincount(group, mass)[group] - mass, 0.0)
+def _share(part: _Groups, whole: _Groups, mass: np.ndarray, prior: float) -> np.ndarray:
+    """Of the mass that falls on the node's ``whole``, the share on its ``part``, without its own example; (M,)."""
+    return (part.of_others(mass) + prior) / (whole.of_others(mass) + 2 * prior)
 
 
 def _normalise(log_weights: np.ndarray, groups: np.ndarray) -> np.ndarray:

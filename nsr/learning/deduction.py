@@ -5,16 +5,18 @@ Shape letters: B sentences, C candidates (several a sentence), N tokens.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
+from nsr.arrays import ragged_to_padded
 from nsr.perception.perception import Perception
 from nsr.semantics.execution import ABSENT, Execution, Executor
 from nsr.semantics.lexicon import Lexicon
-from nsr.semantics.values import MISSING_ID
+from nsr.semantics.values import EMPTY_ID, MISSING_ID
 from nsr.syntax.parser import Parser
 
 FALLBACK_WIDTH = 16  # trees tried for a sentence whose best one has no value
@@ -38,6 +40,7 @@ class Candidates:
         sentence: which input of the batch, shape (C,).
         symbols: symbol ids, shape (C, N).
         heads: position of each token's head, ROOT or ABSENT, shape (C, N).
+        grounds: value ids of the tokens, MISSING_ID where no program asks for them, shape (C, N).
         lengths: shape (C,).
         log_probs: log p(symbols, tree | input), shape (C,).
     """
@@ -45,6 +48,7 @@ class Candidates:
     sentence: np.ndarray
     symbols: np.ndarray
     heads: np.ndarray
+    grounds: np.ndarray
     lengths: np.ndarray
     log_probs: np.ndarray
 
@@ -69,6 +73,7 @@ class Candidates:
             joined("sentence"),
             joined("symbols"),
             joined("heads", ABSENT),
+            joined("grounds"),
             joined("lengths"),
             joined("log_probs"),
         )
@@ -90,17 +95,19 @@ def candidates(
         readings: symbol sequences for an input.
         trees: trees for a symbol sequence.
         generator: if given, trees are sampled without replacement.
-        masked: whether the learned dependency grammar rules out trees.
+        masked: whether the learned dependency grammar rules out trees, or just what is given.
     """
     read = modules.perception.read(inputs, readings)
     batch, kept = np.nonzero(np.isfinite(read.log_probs))
     symbols, lengths = read.symbols[batch, kept], read.lengths[batch]
     parses = modules.parser.parse(symbols, lengths, trees, generator, masked)
     row, tree = np.nonzero(np.isfinite(parses.log_probs))
+    sentence = batch[row]
     found = Candidates(
-        batch[row],
+        sentence,
         symbols[row],
         parses.heads[row, tree],
+        _grounds(modules, inputs, symbols.shape[1])[sentence],
         lengths[row],
         read.log_probs[batch[row], kept[row]] + parses.log_probs[row, tree],
     )
@@ -109,9 +116,18 @@ def candidates(
     return found.take(np.lexsort((-found.log_probs, found.sentence)))
 
 
-def execute(modules: Modules, trees: Candidates) -> Execution:
-    """The values of candidates under the current lexicon."""
-    return modules.executor.execute(trees.symbols, trees.heads, modules.lexicon)
+def _grounds(modules: Modules, inputs: Sequence[Any], width: int) -> np.ndarray:
+    """Value ids of the tokens of each input, if there are programs that ask for them, shape (B, N)."""
+    if not modules.executor.grounded(modules.lexicon):
+        return np.full((len(inputs), width), MISSING_ID, np.int64)
+    tokens = modules.executor.values.ids(itertools.chain.from_iterable(inputs))
+    ids, _ = ragged_to_padded(np.split(tokens, np.cumsum([len(each) for each in inputs])[:-1]), MISSING_ID)
+    return ids
+
+
+def execute(modules: Modules, trees: Candidates, revised: np.ndarray | None = None) -> Execution:
+    """The values of candidates under the current lexicon, with revised values as in :meth:`Executor.execute`."""
+    return modules.executor.execute(trees.symbols, trees.heads, modules.lexicon, revised, trees.grounds)
 
 
 @dataclass(frozen=True)
@@ -163,7 +179,9 @@ def _deduce(modules: Modules, inputs: Sequence[Any], beam: int) -> Deduction:
     values = execute(modules, trees).results
     results = np.full(len(inputs), MISSING_ID, np.int64)
     row = np.full(len(inputs), -1, np.int64)
-    defined = np.flatnonzero(values != MISSING_ID)[::-1]  # backwards, so that the best comes last and stays
+    defined = np.flatnonzero((values != MISSING_ID) & (values != EMPTY_ID))[
+        ::-1
+    ]  # backwards, so that the best comes last and stays
     row[trees.sentence[defined]] = defined
     results[trees.sentence[defined]] = values[defined]
     return Deduction(results, row, trees)

@@ -8,7 +8,6 @@ Shape letters: B examples, C candidates, N tokens.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,9 +19,8 @@ from nsr.learning.abduction import Explanation, Guess, Knowledge, Tree, explain,
 from nsr.learning.config import SearchConfig
 from nsr.learning.deduction import Candidates, Modules, candidates, execute
 from nsr.perception.perception import Alternative
-from nsr.semantics.execution import ABSENT, UNREVISED, Layout
-from nsr.semantics.lexicon import Key
-from nsr.semantics.values import Value, ValueTable
+from nsr.semantics.execution import ABSENT, UNREVISED
+from nsr.semantics.values import MISSING_ID, Value, ValueTable
 
 
 @dataclass(frozen=True)
@@ -90,71 +88,49 @@ def propose(
         generator: samples trees.
     """
     trees = candidates(modules, inputs, config.readings, config.trees, generator, masked=False)
-    trees = trees.take(np.flatnonzero(Layout.of(trees.heads).arity.max(axis=1, initial=0) <= config.max_arity))
-    hits = np.flatnonzero(execute(modules, trees).results == wanted[trees.sentence])
+    execution = execute(modules, trees)
+    narrow = np.flatnonzero(execution.arity.max(axis=1, initial=0) <= config.max_arity)
+    trees, results, arity = trees.take(narrow), execution.results[narrow], execution.arity[narrow]
+    hits = np.flatnonzero(results == wanted[trees.sentence])
     exact = trees.take(hits[_rank(trees.sentence[hits]) < config.explanations])
     unsolved = np.setdiff1d(np.arange(len(inputs)), exact.sentence)
     starts = np.searchsorted(trees.sentence, np.arange(len(inputs) + 1))
-    knowledge = Knowledge(modules.lexicon, modules.executor, guesses if config.guesses else {})
+    knowledge = knowledge_of(modules, guesses if config.guesses else {})
     found: list[tuple[int, float, Explanation]] = []
     for sentence in unsolved.tolist():
-        rows = trees.take(np.arange(starts[sentence], starts[sentence + 1]))
+        rows = np.arange(starts[sentence], starts[sentence + 1])
         goal = modules.executor.values[int(wanted[sentence])]
         found += [
             (sentence, log_prob, explanation)
             for log_prob, explanation in _revise(
-                knowledge, rows, goal, modules.perception.alternatives(inputs[sentence]), config
+                knowledge,
+                trees.take(rows),
+                arity[rows],
+                goal,
+                modules.perception.alternatives(inputs[sentence]),
+                config,
             )
         ]
     return Proposals.exact(exact).then(stack(found, modules.executor.values))
 
 
-def superfluous(
-    modules: Modules,
-    inputs: Sequence[Any],
-    wanted: np.ndarray,
-    config: SearchConfig,
-    generator: np.random.Generator,
-) -> set[Key]:
-    """The entries of symbols with several arities that no example needs, found greedily, the least used first.
-
-    Arguments as of :func:`propose`.
-    """
-    arities = Counter(key.symbol for key in modules.lexicon.entries)
-    rivals = [key for key in modules.lexicon.entries if arities[key.symbol] > 1]
-    if not rivals:
-        return set()
-    trees = candidates(modules, inputs, config.readings, config.trees, generator, masked=False)
-    trees = trees.take(np.flatnonzero(execute(modules, trees).results == wanted[trees.sentence]))
-    arity = Layout.of(trees.heads).arity
-    used = {
-        key: ((trees.symbols == key.symbol) & (arity == key.arity) & (trees.heads != ABSENT)).any(axis=1)
-        for key in rivals
-    }
-    alive = np.ones(len(trees), bool)
-    dropped: set[Key] = set()
-    for key in sorted(rivals, key=lambda key: (int(used[key].sum()), -key.arity, key.symbol)):
-        left = alive & ~used[key]
-        if arities[key.symbol] > 1 and len(np.unique(trees.sentence[left])) == len(np.unique(trees.sentence[alive])):
-            alive = left
-            dropped.add(key)
-            arities[key.symbol] -= 1
-    return dropped
-
-
 def _revise(
     knowledge: Knowledge,
     trees: Candidates,
+    arity: np.ndarray,
     wanted: Value,
     alternatives: Sequence[Sequence[Alternative]],
     config: SearchConfig,
 ) -> list[tuple[float, Explanation]]:
-    """Explanations of one example by revising its candidates, each with the candidate's log-probability."""
+    """Explanations of one example by revising its candidates, each with the candidate's log-probability.
+
+    ``arity`` is that of each node under the lexicon, shape (C, N).
+    """
     found: dict[tuple, tuple[float, Explanation]] = {}  # trees of several readings may share a revision
     searched: set[Tree] = set()
 
     def search(tree: Tree, log_prob: float) -> None:
-        if len(found) >= config.explanations or tree in searched or tree.max_arity > config.max_arity:
+        if len(found) >= config.explanations or tree in searched or not knowledge.allows(tree, config.max_arity):
             return
         searched.add(tree)
         for each in explain(tree, wanted, knowledge, config, _no_better(alternatives, tree)):
@@ -162,12 +138,13 @@ def _revise(
             if len(found) >= config.explanations:
                 return
 
-    plausible = _plausible(knowledge, trees, config).tolist()
+    values = knowledge.executor.values
+    plausible = _plausible(knowledge, trees, arity, config).tolist()
     for row in plausible:
-        search(tree_of(trees, row), float(trees.log_probs[row]))
+        search(tree_of(trees, row, values), float(trees.log_probs[row]))
     if not found:
         for row in plausible[: config.rotations]:
-            for tree in neighbours(tree_of(trees, row)):
+            for tree in neighbours(tree_of(trees, row, values)):
                 search(tree, float(trees.log_probs[row]))
     return list(found.values())
 
@@ -187,9 +164,8 @@ def _no_better(alternatives: Sequence[Sequence[Alternative]], tree: Tree) -> lis
     ]
 
 
-def _plausible(knowledge: Knowledge, trees: Candidates, config: SearchConfig) -> np.ndarray:
-    """The candidates with no more nodes without program than can be revised, those with the fewest first."""
-    arity = Layout.of(trees.heads).arity
+def _plausible(knowledge: Knowledge, trees: Candidates, arity: np.ndarray, config: SearchConfig) -> np.ndarray:
+    """The candidates with no more nodes without program than can be revised: few such nodes, few arguments first."""
     known = np.zeros((len(knowledge.lexicon.symbols), trees.heads.shape[1] + 1), bool)
     for symbol, count in knowledge.lexicon.entries:
         if count < known.shape[1]:
@@ -197,13 +173,23 @@ def _plausible(knowledge: Knowledge, trees: Candidates, config: SearchConfig) ->
     unknown = ~known[trees.symbols, arity] & (trees.heads != ABSENT)
     counted = unknown & (arity > 0) if knowledge.guesses else unknown
     rows = np.flatnonzero(counted.sum(axis=1) <= config.revisions)
-    return rows[np.argsort(unknown[rows].sum(axis=1), kind="stable")]
+    return rows[np.lexsort([(unknown * arity)[rows].sum(axis=1), unknown[rows].sum(axis=1)])]
 
 
-def tree_of(trees: Candidates, row: int) -> Tree:
-    """One of the candidates."""
+def knowledge_of(modules: Modules, guesses: Mapping[int, Sequence[Guess]]) -> Knowledge:
+    """What a machine's modules give abduction to go by."""
+    return Knowledge(modules.lexicon, modules.executor, guesses, modules.parser.given)
+
+
+def tree_of(trees: Candidates, row: int, values: ValueTable) -> Tree:
+    """One of the candidates; ``values`` gives value ids their values."""
     length = int(trees.lengths[row])
-    return Tree(tuple(trees.symbols[row, :length].tolist()), tuple(trees.heads[row, :length].tolist()))
+    grounds = trees.grounds[row, :length].tolist()
+    return Tree(
+        tuple(trees.symbols[row, :length].tolist()),
+        tuple(trees.heads[row, :length].tolist()),
+        tuple(values[ground] for ground in grounds) if any(grounds) else (),
+    )
 
 
 def stack(found: Sequence[tuple[int, float, Explanation]], values: ValueTable) -> Proposals:
@@ -215,14 +201,16 @@ def stack(found: Sequence[tuple[int, float, Explanation]], values: ValueTable) -
     """
     symbols, lengths = ragged_to_padded([each.tree.symbols for _, _, each in found], 0)
     heads, _ = ragged_to_padded([each.tree.heads for _, _, each in found], ABSENT)
+    grounds = np.full(heads.shape, MISSING_ID, np.int64)
     revised = np.full(heads.shape, UNREVISED, np.int64)
     for row, (_, _, explanation) in enumerate(found):
+        grounds[row, : len(explanation.tree.tokens)] = values.ids(explanation.tree.tokens)
         for node, value in explanation.revised:
             revised[row, node] = values.id(value)
     sentence = np.array([sentence for sentence, _, _ in found], np.int64)
     log_probs = np.array([log_prob for _, log_prob, _ in found], float)
     gains = np.array([explanation.gain for _, _, explanation in found], float)
-    return Proposals(Candidates(sentence, symbols, heads, lengths, log_probs), gains, revised)
+    return Proposals(Candidates(sentence, symbols, heads, grounds, lengths, log_probs), gains, revised)
 
 
 def _rank(groups: np.ndarray) -> np.ndarray:

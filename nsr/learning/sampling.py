@@ -21,7 +21,7 @@ import numpy as np
 from nsr.learning.abduction import Explanation, Guess, Knowledge, Tree, evaluate, explain, neighbours
 from nsr.learning.config import SearchConfig
 from nsr.learning.deduction import Modules, candidates
-from nsr.learning.proposals import Proposals, stack, tree_of
+from nsr.learning.proposals import Proposals, knowledge_of, stack, tree_of
 from nsr.perception.perception import Alternative
 from nsr.semantics.values import Value, ValueTable
 from nsr.syntax.parser import Parser
@@ -141,7 +141,8 @@ class Chain:
         found = [
             (count, state.revision or Explanation(state.tree, (), 0.0))
             for state, count in self.visits.items()
-            if state.tree.max_arity <= self.config.max_arity and (state.revision is not None or self.fits(state.tree))
+            if self.knowledge.allows(state.tree, self.config.max_arity)
+            and (state.revision is not None or self.fits(state.tree))
         ]
         total = sum(count for count, _ in found)
         best = sorted(found, key=lambda item: -item[0])[:most]
@@ -187,13 +188,13 @@ def sample(
     Arguments as of :func:`nsr.learning.proposals.propose`; ``trust_in_trees`` is the exponent of p(tree | symbols) in
     the distribution that is sampled. Below 1, chains leave trees that the parser is too sure of.
     """
-    knowledge = Knowledge(modules.lexicon, modules.executor, guesses if config.guesses else {})
+    knowledge = knowledge_of(modules, guesses if config.guesses else {})
     values = modules.executor.values
     starts = candidates(modules, inputs, generator=generator, masked=False)
     known = modules.parser.log_prob(starts.symbols, starts.heads, starts.lengths)
     chains = [
         Chain(
-            tree_of(starts, row),
+            tree_of(starts, row, values),
             trust_in_trees * float(known[row]),
             values[int(wanted[sentence])],
             knowledge,

@@ -12,6 +12,7 @@ and the position, so a run that is stopped and resumed ends as if it had never b
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,17 +25,24 @@ from nsr.learning.association import associate
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence, Nodes, Supposed, collect, costs, support, weigh
 from nsr.learning.deduction import Candidates, Deduction, Modules, deduce, execute
+from nsr.learning.knowledge import given_lexicon
 from nsr.learning.lexicon import revise, suppose
-from nsr.learning.proposals import Proposals, propose, superfluous
+from nsr.learning.proposals import Proposals, propose
+from nsr.learning.pruning import rivals, superfluous, without
 from nsr.learning.sampling import sample
 from nsr.semantics.induction import Hypothesis, Space
 from nsr.semantics.lexicon import Key
+from nsr.semantics.programs import Term
 from nsr.semantics.values import Value
 from nsr.syntax.scorer import VIEWS
 from nsr.syntax.signatures import DependencyGrammar
 
 TEMPERED = 0.1  # trust of the sampler in the parser while a stage makes no progress
+CHALLENGES = 64  # examples, the simplest first, on which a simpler program must hold
+TURNS = 3  # of weighing candidates and supposing programs
 PATIENCE = 5  # rounds without improvement after which a stage ends
+TRUSTED = 0.9  # accuracy of a stage from which on what it could not explain may be wrong examples
+SLACK = 0.01  # by how much a stage may stay behind the last one and still count as doing as well
 
 
 @dataclass(frozen=True)
@@ -46,10 +54,12 @@ class Position:
         round: rounds done in it.
         best: best accuracy of the stage so far.
         stale: rounds since it was reached.
-        simplified: whether entries that the stage can do without have been dropped from the lexicon.
+        simplified: whether what the stage can do without has been dropped from the lexicon.
         settled: whether the parser has been refitted to the trees it chose itself.
         sight: how much the parser may see of a configuration (an index into ``nsr.syntax.scorer.VIEWS``); it grows
             when a stage makes no progress.
+        reached: the accuracy with which the last stage ended in vain, above 1 if none has. What it could not explain
+            may be wrong examples, so a stage that does as well is soon given up.
     """
 
     stage: int = 0
@@ -59,6 +69,7 @@ class Position:
     simplified: bool = False
     settled: bool = False
     sight: int = 0
+    reached: float = 2.0
 
 
 @dataclass
@@ -127,9 +138,14 @@ class Trainer:
         self.seed = seed
         self.clock = clock
         self.learned_from = learned_from
-        self.lengths = np.array([len(each) for each in inputs])
-        self.limits = stages(self.lengths, config.learning.curriculum, config.learning.least)
         reading = modules.perception.read(inputs)
+        given = given_lexicon(modules.perception, config.knowledge)
+        open_symbol = np.array([not given.signatures(symbol) for symbol in range(len(given.symbols))])
+        here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
+        self.free = np.flatnonzero(open_symbol).tolist()
+        self.symbols = np.where(here, reading.symbols[:, 0], -1)
+        self.sizes = (open_symbol[reading.symbols[:, 0]] & here).sum(axis=1)
+        self.limits = stages(self.sizes, config.learning.curriculum, config.learning.least)
         self.guesses = associate(reading.symbols[:, 0], reading.lengths, outputs)
 
     def run(self, on_round: OnRound, start: Position) -> None:
@@ -164,12 +180,14 @@ class Trainer:
         }
         stale = 0 if accuracy > position.best else position.stale + 1
         done = accuracy >= (1.0 if last else learning.threshold)
-        done |= position.round >= learning.rounds or stale >= PATIENCE
-        if done and (position.settled or position.round == 0):
-            return Position(position.stage + 1, sight=position.sight), record
+        patience = 1 if accuracy >= max(position.reached - SLACK, TRUSTED) else PATIENCE
+        done |= position.round >= learning.rounds or stale >= patience
+        if done and (position.settled or (position.round == 0 and not last)):
+            reached = accuracy if position.stale else position.reached
+            return Position(position.stage + 1, sight=position.sight, reached=reached), record
         if done and not position.simplified:
-            record["dropped"] = self.simplify(pool, deduction, solved, generator, position.sight)
-            if record["dropped"]:
+            record |= self.simplify(pool, deduction, solved, generator, position.sight)
+            if record["dropped"] or record["replaced"]:
                 return replace(position, simplified=True, best=-1.0, stale=0), record
         if done:
             record["parser_loss"] = self.settle(deduction, solved, generator, position.sight)
@@ -181,7 +199,7 @@ class Trainer:
 
     def pool(self, stage: int, most: int | None) -> np.ndarray:
         """The examples of a stage: those that are short enough, or a draw of them."""
-        fitting = np.flatnonzero(self.lengths <= self.limits[stage])
+        fitting = np.flatnonzero(self.sizes <= self.limits[stage])
         return fitting if most is None else _draw(fitting, most, np.random.default_rng([self.seed, stage]))
 
     def learn(
@@ -210,8 +228,13 @@ class Trainer:
         self.learned_from.update(batch.tolist())
         found = self.abduce(pool[failed], generator, guess)
         proposals = found.then(Proposals.exact(_solutions(deduction, kept, len(failed))))
-        weights, evidence, hypotheses = self.judge(proposals, generator, guess)
-        modules.lexicon = revise(modules.lexicon, evidence, hypotheses, self.config)
+        weights, evidence, hypotheses = self.judge(modules, proposals, generator, guess)
+        before, modules.lexicon = modules.lexicon, revise(modules.lexicon, evidence, hypotheses, self.config)
+        changes = Counter(
+            "pruned" if key not in modules.lexicon else "revised"
+            for key, entry in before.entries.items()
+            if modules.lexicon.program(key) != entry.program
+        )
         trees, sources = proposals.trees, batch[proposals.trees.sentence]
         with self.clock("deduce"):
             right = execute(modules, trees).results == self.wanted[sources]
@@ -224,6 +247,8 @@ class Trainer:
             "explained": found.explained,
             "candidates": len(proposals),
             "supposed": len(hypotheses),
+            "revised": changes["revised"],
+            "pruned": changes["pruned"],
             "programs": len(modules.lexicon.entries),
             "parser_loss": loss,
             "sight": sight,
@@ -240,27 +265,26 @@ class Trainer:
             return propose(self.modules, inputs, self.wanted[examples], guesses, config, generator)
 
     def judge(
-        self, proposals: Proposals, generator: np.random.Generator, guess: bool
+        self, modules: Modules, proposals: Proposals, generator: np.random.Generator, guess: bool
     ) -> tuple[np.ndarray, dict[Key, KeyEvidence], dict[Key, Hypothesis]]:
         """Weigh candidates by what they say of the lexicon, and suppose programs by the candidates' weights, in turn.
 
-        When guessing, what the parser has learned so far is not believed.
+        The first turn lets all candidates speak. When guessing, what the parser has learned so far is not believed.
 
         Returns:
             the weights, shape (C,), the evidence, and the programs supposed for keys that have none that fits.
         """
-        modules, trees, passes = self.modules, proposals.trees, self.config.learning.consistency
-        grammar = DependencyGrammar.of(modules.lexicon)
+        trees, passes = proposals.trees, self.config.learning.consistency
+        grammar = DependencyGrammar.of(modules.lexicon, self.config.knowledge.between)
         with self.clock("abduce"):
-            execution = modules.executor.execute(trees.symbols, trees.heads, modules.lexicon, proposals.revised)
-            nodes = Nodes(proposals, execution)
-        trust_in_trees, turns = (0.0, 3) if guess else (1.0, 2)
+            execution = execute(modules, trees, proposals.revised)
+            nodes = Nodes(proposals, execution, modules.parser.given)
+        trust_in_trees = 0.0 if guess else 1.0
         supposed = None
-        for turn in range(turns):
+        for turn in range(TURNS):
             with self.clock("abduce"):
-                flat = guess and turn == 0
                 weights = weigh(
-                    proposals, nodes, modules.lexicon, grammar, 0 if flat else passes, supposed, trust_in_trees
+                    proposals, nodes, modules.lexicon, grammar, passes if turn else 0, supposed, trust_in_trees
                 )
             with self.clock("induce"):
                 evidence = collect(nodes, weights, modules.executor.values, modules.lexicon)
@@ -280,22 +304,48 @@ class Trainer:
         solved: np.ndarray,
         generator: np.random.Generator,
         sight: int,
-    ) -> int:
-        """Drop the entries without which all that is solved can be solved too; returns how many."""
+    ) -> dict[str, int]:
+        """Drop what all that is solved can do without, and prefer simpler programs; returns what to record of it."""
         modules = self.modules
+        chosen = _draw(np.flatnonzero(solved), self.config.learning.batch // 2, generator)
         with self.clock("abduce"):
-            rows = pool[_draw(np.flatnonzero(solved), self.config.learning.batch // 2, generator)]
+            inputs, wanted = [self.inputs[index] for index in pool[chosen]], self.wanted[pool[chosen]]
+            own = _solutions(deduction, chosen, 0)
+            dropped = superfluous(modules, inputs, wanted, own, self.config.search, generator)
+            modules.lexicon = without(modules.lexicon, dropped)
+        replaced = sum(self.challenge(symbol, pool, generator) for symbol in self.free)
+        if dropped and not replaced:
+            trees = deduction.trees.take(deduction.row[np.flatnonzero(solved)])
+            right = np.flatnonzero(execute(modules, trees).results == deduction.results[solved])
+            trees = trees.take(_draw(right, self.config.learning.pool, generator))
+            self.fit_parser(trees, np.ones(len(trees)), generator, sight)
+        return {"dropped": len(dropped), "replaced": replaced}
+
+    def challenge(self, symbol: int, examples: np.ndarray, generator: np.random.Generator) -> bool:
+        """Try to explain examples with fewer arguments for a symbol; whether that gave a simpler program."""
+        config, entries = self.config, self.modules.lexicon.entries
+        keys = [key for key in entries if key.symbol == symbol]
+        if not keys or min(key.arity for key in keys) < 2:
+            return False
+        rows = examples[(self.symbols[examples] == symbol).any(axis=1)]
+        rows = rows[np.argsort(self.sizes[rows], kind="stable")[:CHALLENGES]]
+        with self.clock("abduce"):
             inputs = [self.inputs[index] for index in rows]
-            dropped = superfluous(modules, inputs, self.wanted[rows], self.config.search, generator)
-        if not dropped:
-            return 0
-        entries = {key: entry for key, entry in modules.lexicon.entries.items() if key not in dropped}
-        modules.lexicon = replace(modules.lexicon, entries=entries)
-        trees = deduction.trees.take(deduction.row[np.flatnonzero(solved)])
-        right = np.flatnonzero(execute(modules, trees).results == deduction.results[solved])
-        trees = trees.take(_draw(right, self.config.learning.pool, generator))
-        self.fit_parser(trees, np.ones(len(trees)), generator, sight)
-        return len(dropped)
+            modules, proposals = rivals(self.modules, symbol, inputs, self.wanted[rows], config.search, generator)
+        if not len(rows) or proposals.explained < len(rows):
+            return False
+        _, evidence, hypotheses = self.judge(modules, proposals, generator, guess=True)
+        most = min(self.bits(key, entries[key].program) for key in keys)
+        for key, found in hypotheses.items():
+            holds = key.symbol == symbol and found.agreement >= 1 - config.induction.error_rate
+            if holds and self.bits(key, found.program) < most:
+                self.modules.lexicon = revise(modules.lexicon, {key: evidence[key]}, {key: found}, config)
+                return True
+        return False
+
+    def bits(self, key: Key, program: Term) -> float:
+        """Description length of a program with its arguments."""
+        return self.space.bits(program, self.config.induction) + self.config.induction.bits_per_argument * key.arity
 
     def settle(self, deduction: Deduction, solved: np.ndarray, generator: np.random.Generator, sight: int) -> float:
         """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
@@ -306,7 +356,7 @@ class Trainer:
         """Fit the dependency grammar and the parser to weighted trees; returns the parser's loss."""
         modules = self.modules
         with self.clock("parser"):
-            grammar = DependencyGrammar.of(modules.lexicon)
+            grammar = DependencyGrammar.of(modules.lexicon, self.config.knowledge.between)
             modules.parser.license(grammar.observe(trees.symbols, trees.heads, weights, self.config.learning.prune))
             noise = torch.Generator().manual_seed(int(generator.integers(2**31)))
             return modules.parser.fit(trees.symbols, trees.heads, trees.lengths, weights, noise, sight)

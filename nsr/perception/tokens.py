@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 import numpy as np
 
@@ -11,22 +11,35 @@ from nsr.errors import InputError
 from nsr.perception.perception import Alternative, Readings
 from nsr.tasks.task import Tokens
 
+LITERAL = "<literal>"  # the symbol of all words that denote themselves
+
 
 class TokenPerception:
     """Words map to symbols one to one, so there is one reading and nothing to learn.
 
+    With ``literals``, all words that are not in the vocabulary share one more symbol, :data:`LITERAL`.
+
     Args:
         words: the vocabulary; a word's position is its symbol id.
+        literals: whether other words are literals; otherwise they are unknown.
     """
 
-    def __init__(self, words: Sequence[str]) -> None:
-        self.symbols = tuple(words)
-        self._ids = {word: index for index, word in enumerate(self.symbols)}
+    def __init__(self, words: Sequence[str], literals: bool = False) -> None:
+        self.words = tuple(words)
+        self.symbols = (*self.words, LITERAL) if literals else self.words
+        self.literal = len(self.words) if literals else None
+        self._ids = {word: index for index, word in enumerate(self.words)}
 
     @classmethod
-    def of(cls, inputs: Iterable[Tokens]) -> TokenPerception:
-        """The vocabulary of these sentences, in alphabetical order."""
-        return cls(sorted({word for sentence in inputs for word in sentence}))
+    def of(cls, inputs: Iterable[Tokens], literals: Container[str] = ()) -> TokenPerception:
+        """The vocabulary of these sentences, in alphabetical order.
+
+        Args:
+            inputs: the sentences.
+            literals: words that denote themselves.
+        """
+        words = {word for sentence in inputs for word in sentence}
+        return cls(sorted(word for word in words if word not in literals), any(word in literals for word in words))
 
     def read(self, inputs: Sequence[Tokens], width: int = 1) -> Readings:
         """The one reading of each sentence.
@@ -35,7 +48,10 @@ class TokenPerception:
             InputError: a sentence is empty or has an unknown word; the message says where.
         """
         try:
-            ids = [[self._ids[word] for word in sentence] for sentence in inputs]
+            if self.literal is None:
+                ids = [[self._ids[word] for word in sentence] for sentence in inputs]
+            else:
+                ids = [[self._ids.get(word, self.literal) for word in sentence] for sentence in inputs]
         except KeyError:
             raise self._unknown_word(inputs) from None
         if not all(ids):
@@ -52,14 +68,14 @@ class TokenPerception:
 
     def to_json(self) -> dict:
         """The vocabulary as plain data."""
-        return {"kind": "tokens", "words": list(self.symbols)}
+        return {"kind": "tokens", "words": list(self.words), "literals": self.literal is not None}
 
     @classmethod
     def from_json(cls, data: dict) -> TokenPerception:
         """The inverse of :meth:`to_json`; raises KeyError or TypeError on anything else."""
         if not all(isinstance(word, str) for word in data["words"]):
             raise TypeError("words must be strings")
-        return cls(data["words"])
+        return cls(data["words"], bool(data["literals"]))
 
     def _unknown_word(self, inputs: Sequence[Tokens]) -> InputError:
         word, position = next(
@@ -68,5 +84,5 @@ class TokenPerception:
             for position, word in enumerate(sentence, start=1)
             if word not in self._ids
         )
-        known = ", ".join(self.symbols[:20]) + (", ..." if len(self.symbols) > 20 else "")
+        known = ", ".join(self.words[:20]) + (", ..." if len(self.words) > 20 else "")
         return InputError(f"unknown word {word!r} at position {position}; known words: {known}")

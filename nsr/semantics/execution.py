@@ -1,7 +1,8 @@
 """Execution: from trees and a lexicon to values, for a whole data set at once.
 
 Nodes are executed level by level from the leaves. On each level only the distinct (program, arguments) pairs are run,
-and those only once in the life of an :class:`Executor`: results are memoised on value ids.
+and those only once in the life of an :class:`Executor`: results are memoised on value ids. A dependent whose value is
+EMPTY is no argument: the arity that selects a program counts the others.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from nsr.arrays import unique_rows
 from nsr.gss import ROOT
 from nsr.semantics.inversion import invert
 from nsr.semantics.lexicon import Lexicon
-from nsr.semantics.programs import Term, compile_term
-from nsr.semantics.values import MISSING, MISSING_ID, Value, ValueTable
+from nsr.semantics.programs import Term, compile_term, grounded
+from nsr.semantics.values import EMPTY_ID, MISSING, MISSING_ID, Value, ValueTable
 
 ABSENT = -2  # in arrays of heads: no token here (the sentence is shorter than the row)
 UNREVISED = -1  # in arrays of revised values: the program's own value stands
@@ -36,6 +37,7 @@ class Executor:
         self.max_length = max_length
         self._programs: dict[Term, int] = {}
         self._compiled: list[Callable[[tuple[Value, ...]], Value]] = []
+        self._grounded: list[bool] = []
         self._results: dict[tuple[int, ...], int] = {}
         self._solutions: dict[tuple, list[Value]] = {}
 
@@ -45,17 +47,29 @@ class Executor:
         if found is None:
             found = self._programs[program] = len(self._compiled)
             self._compiled.append(compile_term(program, self.max_length))
+            self._grounded.append(grounded(program))
         return found
 
-    def run(self, program: Term, arguments: Sequence[Value]) -> Value:
-        """The program's value on these arguments; MISSING where it has none."""
+    def grounded(self, lexicon: Lexicon) -> bool:
+        """Whether some program of the lexicon needs to know the token at its node."""
+        return any(self._grounded[self.program_id(entry.program)] for entry in lexicon.entries.values())
+
+    def run(self, program: Term, arguments: Sequence[Value], ground: Value = MISSING) -> Value:
+        """The program's value on these arguments, at a node with the token ``ground``; MISSING where it has none."""
+        code = self.program_id(program)
+        if self._grounded[code]:
+            arguments = (*arguments, ground)
         if any(argument is MISSING for argument in arguments):
             return MISSING
         ids = tuple(self.values.id(argument) for argument in arguments)
-        return self.values[self._run((self.program_id(program), *ids))]
+        return self.values[self._run((code, *ids))]
 
-    def invert(self, program: Term, wanted: Value, arguments: Sequence[Value], slot: int) -> list[Value]:
+    def invert(
+        self, program: Term, wanted: Value, arguments: Sequence[Value], slot: int, ground: Value = MISSING
+    ) -> list[Value]:
         """The values of argument ``slot`` for which the program returns ``wanted``; see :func:`inversion.invert`."""
+        if self._grounded[self.program_id(program)]:
+            arguments = (*arguments, ground)
         others = tuple(arguments[:slot]) + tuple(arguments[slot + 1 :])
         if any(argument is MISSING for argument in others):
             return []
@@ -73,7 +87,12 @@ class Executor:
         return found
 
     def execute(
-        self, symbols: np.ndarray, heads: np.ndarray, lexicon: Lexicon, revised: np.ndarray | None = None
+        self,
+        symbols: np.ndarray,
+        heads: np.ndarray,
+        lexicon: Lexicon,
+        revised: np.ndarray | None = None,
+        grounds: np.ndarray | None = None,
     ) -> Execution:
         """Execute trees bottom-up.
 
@@ -82,21 +101,33 @@ class Executor:
             heads: position of each token's head, ROOT or ABSENT, shape (C, N).
             lexicon: programs by (symbol, arity).
             revised: value ids that replace what programs return, UNREVISED elsewhere, shape (C, N).
+            grounds: value ids of the tokens, for programs that ask for them, shape (C, N).
         """
         layout = Layout.of(heads)
         values = np.full(heads.shape, MISSING_ID, np.int64)
         arguments = np.full((*heads.shape, max(layout.max_arity, 1)), MISSING_ID, np.int64)
-        programs = self._program_ids(lexicon, layout.max_arity)[symbols, layout.arity]
-        programs[heads == ABSENT] = -1
+        arity = layout.arity.copy()
+        programs = self._program_ids(lexicon, layout.max_arity)
+        asks = np.array([*self._grounded, False])  # the last for nodes without program
         for tree, node in layout.levels():
-            program, arity = programs[tree, node], layout.arity[tree, node]
-            calls = np.concatenate([program[:, None], arity[:, None], arguments[tree, node]], axis=1)
+            given = arguments[tree, node]
+            some = np.flatnonzero((given == EMPTY_ID).any(axis=1))
+            if len(some):
+                given[some], dropped = _without_empty(given[some])
+                arguments[tree[some], node[some]] = given[some]
+                arity[tree[some], node[some]] -= dropped
+            count = arity[tree, node]
+            program = programs[symbols[tree, node], count]
+            ground = (
+                np.zeros(len(tree), np.int64) if grounds is None else np.where(asks[program], grounds[tree, node], 0)
+            )
+            calls = np.concatenate([np.stack([program, count, ground], axis=1), given], axis=1)
             first, inverse = unique_rows(calls)
             results = np.full(len(first), MISSING_ID, np.int64)
-            for position, (code, count, *ids) in enumerate(calls[first].tolist()):
-                ids = ids[:count]
-                if code >= 0 and MISSING_ID not in ids:
-                    results[position] = self._run((code, *ids))
+            for position, (code, number, token, *ids) in enumerate(calls[first].tolist()):
+                ids = ids[:number]
+                if code >= 0 and MISSING_ID not in ids and (token or not self._grounded[code]):
+                    results[position] = self._run((code, *ids, token) if token else (code, *ids))
             result = results[inverse]
             if revised is not None:
                 result = np.where(revised[tree, node] == UNREVISED, result, revised[tree, node])
@@ -104,7 +135,7 @@ class Executor:
             head = heads[tree, node]
             inner = head >= 0
             arguments[tree[inner], head[inner], layout.rank[tree[inner], node[inner]]] = result[inner]
-        return Execution(values, arguments, layout)
+        return Execution(values, arguments, arity, layout)
 
     def _program_ids(self, lexicon: Lexicon, max_arity: int) -> np.ndarray:
         """Program numbers by symbol and arity, -1 where there is none; shape (symbols, max_arity + 1)."""
@@ -115,18 +146,27 @@ class Executor:
         return table
 
 
+def _without_empty(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of value ids with EMPTY_ID taken out, and how often it was; shapes (R, A) and (R,)."""
+    empty = rows == EMPTY_ID
+    rows = np.take_along_axis(np.where(empty, MISSING_ID, rows), np.argsort(empty, axis=1, kind="stable"), 1)
+    return rows, empty.sum(axis=1)
+
+
 @dataclass(frozen=True, eq=False)
 class Execution:
     """The values of executed trees.
 
     Attributes:
         values: value id of each node, shape (C, N).
-        arguments: value ids of each node's dependents from left to right, shape (C, N, A).
+        arguments: value ids of each node's dependents from left to right, the EMPTY ones left out, shape (C, N, A).
+        arity: how many those are, shape (C, N).
         layout: how the trees hang together.
     """
 
     values: np.ndarray
     arguments: np.ndarray
+    arity: np.ndarray
     layout: Layout
 
     @property

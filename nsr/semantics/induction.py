@@ -28,7 +28,7 @@ import numpy as np
 
 from nsr.errors import ConfigError
 from nsr.semantics.primitives import Primitive, PrimitiveSet, Type
-from nsr.semantics.programs import MAX_SIZE, Argument, Call, Constant, Term, compile_term, quote, size, subterms
+from nsr.semantics.programs import MAX_SIZE, Argument, Call, Constant, Self, Term, compile_term, quote, size, subterms
 from nsr.semantics.values import MISSING, Value
 from nsr.settings import setting
 
@@ -44,6 +44,7 @@ class InductionConfig:
     subset: int = setting(4, "examples that a search must explain exactly: few enough that all of them may be right")
     subsets: int = setting(16, "searches on different subsets before giving up")
     error_rate: float = setting(0.02, "chance that an example is wrong, under the likelihood")
+    bits_per_argument: float = setting(6.0, "description length of an argument: the grammar needs a slot for it")
     bits_per_node: float = setting(2.0, "description length of one node of a program; a constant costs its token too")
 
     def __post_init__(self) -> None:
@@ -117,7 +118,8 @@ def induce(
     """Find the most probable program for these examples.
 
     Args:
-        examples: what is known of one key; several values for the same arguments are allowed.
+        examples: what is known of one key; several values for the same arguments are allowed. If there is one
+            argument more than ``arity``, it is the node's token, which the program may ask for.
         arity: number of arguments; 0 gives the constant with most weight.
         space: what programs may be made of.
         config: how to search.
@@ -129,7 +131,7 @@ def induce(
     table = majority(examples)
     if not table:
         return None
-    if arity == 0:
+    if arity == len(table[0].arguments) == 0:
         program = quote(table[0].value)
         return judge(program, examples, space, config) if size(program) <= MAX_SIZE else None
     best: Hypothesis | None = None
@@ -196,6 +198,8 @@ class _Bank:
     def __init__(self, examples: Sequence[Example], arity: int, space: Space, config: InductionConfig) -> None:
         self.wanted: Vector = tuple(example.value for example in examples)
         self.arguments: list[Vector] = [tuple(each.arguments[index] for each in examples) for index in range(arity)]
+        grounded = bool(examples) and len(examples[0].arguments) > arity
+        self.tokens: Vector | None = tuple(example.arguments[-1] for example in examples) if grounded else None
         self.longest = max(map(_length, itertools.chain(self.wanted, *self.arguments)))
         self.space = space
         self.config = config
@@ -242,6 +246,8 @@ class _Bank:
         kind, bits = self.space.primitives.value_type, self.config.bits_per_node
         for index, vector in enumerate(self.arguments):
             yield _Known(Argument(index), kind, vector, bits)
+        if self.tokens is not None:
+            yield _Known(Self(), Type.TOKEN, self.tokens, bits)
         for primitive in self.space.primitives.primitives:
             if not primitive.arguments:
                 yield self._call(primitive, (), (primitive.apply(),) * len(self.wanted))

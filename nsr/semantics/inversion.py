@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
-from nsr.semantics.programs import Argument, Call, Constant, Term, compile_term, uses
+from nsr.semantics.programs import Argument, Call, Constant, Self, Term, compile_term, uses
 from nsr.semantics.values import MISSING, Value
 
 
@@ -31,7 +31,8 @@ def invert(program: Term, wanted: Value, arguments: Sequence[Value], slot: int, 
     Args:
         program: a term.
         wanted: the value it should return.
-        arguments: the values of all arguments; the one at ``slot`` is not looked at.
+        arguments: the values of all arguments (for ``self``, the token behind them); the one at ``slot`` is not
+            looked at.
         slot: the argument to solve for.
         max_length: the bound on list lengths under which the program runs.
 
@@ -72,6 +73,8 @@ class _Equation:
                 return ANY if self.arguments[index] == wanted else set()
             case Constant(value):
                 return ANY if value == wanted else set()
+            case Self():
+                return ANY if self.arguments[-1] == wanted else set()
             case Call(primitive, inner):
                 if not uses(term, self.slot):
                     return ANY if self._value(term) == wanted else set()

@@ -6,10 +6,14 @@ lexicon is immutable; learning makes a new one. Its text form, ``lexicon.nsr``, 
     "jump" = (cons "I_JUMP" nil)
     x0 "left" = (cons "I_TURN_LEFT" x0)
     x0 "after" x1 = (append x1 x0)
+    "prepend" x0 _ x1 = (append x1 x0)
+
+``_`` is a dependent that contributes nothing, such as a comma: its own program is ``empty``.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +21,8 @@ from typing import NamedTuple
 
 from nsr.errors import ProgramError
 from nsr.semantics.primitives import PrimitiveSet
-from nsr.semantics.programs import Term, build_term, parse_text, position, read_string, to_text
+from nsr.semantics.programs import Constant, Term, build_term, parse_text, position, read_string, to_text
+from nsr.semantics.values import EMPTY
 
 
 class Key(NamedTuple):
@@ -28,15 +33,23 @@ class Key(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """How many dependents stand to the left and to the right of a symbol."""
+    """What a symbol takes and gives.
+
+    Attributes:
+        left, right: how many dependents stand on each side.
+        empty: the places, counted from the left over both sides, of those whose value is EMPTY.
+        valueless: whether the symbol's own value is EMPTY.
+    """
 
     left: int
     right: int
+    empty: tuple[int, ...] = ()
+    valueless: bool = False
 
     @property
     def arity(self) -> int:
-        """Number of dependents."""
-        return self.left + self.right
+        """Number of arguments: of dependents that have a value."""
+        return self.left + self.right - len(self.empty)
 
 
 @dataclass(frozen=True)
@@ -82,12 +95,17 @@ class Lexicon:
         lines = []
         for key in sorted(self.entries):
             entry = self.entries[key]
-            for left, right in sorted(entry.signatures):
+            for signature in sorted(entry.signatures):
                 name = json.dumps(self.symbols[key.symbol], ensure_ascii=False)
-                arguments = [f"x{index}" for index in range(left + right)]
-                head = " ".join([*arguments[:left], name, *arguments[left:]])
-                lines.append(f"{head} = {to_text(entry.program)}")
+                lines.append(f"{_frame(name, signature)} = {to_text(entry.program)}")
         return "\n".join(lines) + "\n"
+
+
+def _frame(name: str, signature: Signature) -> str:
+    """A symbol between its dependents: ``x0 "after" x1``."""
+    arguments = (f"x{index}" for index in itertools.count())
+    words = ["_" if place in signature.empty else next(arguments) for place in range(signature.left + signature.right)]
+    return " ".join([*words[: signature.left], name, *words[signature.left :]])
 
 
 def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet) -> Lexicon:
@@ -102,7 +120,9 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet)
     for tree in parse_text(text, "lexicon").children:
         *head, body = tree.children
         left = next(place for place, token in enumerate(head) if token.type == "STRING")
-        symbol, arguments = head[left], head[:left] + head[left + 1 :]
+        symbol, dependents = head[left], head[:left] + head[left + 1 :]
+        empty = tuple(place for place, token in enumerate(dependents) if token.type == "BLANK")
+        arguments = [token for token in dependents if token.type != "BLANK"]
         for index, argument in enumerate(arguments):
             if argument != f"x{index}":
                 raise ProgramError(f"{position(argument)}: arguments must be numbered x0, x1, ... from left to right")
@@ -110,7 +130,8 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet)
         if name not in ids:
             raise ProgramError(f"{position(symbol)}: unknown symbol {symbol}")
         program = build_term(body, primitives, arity)
-        key, signatures = Key(ids[name], arity), frozenset({Signature(left, arity - left)})
+        signature = Signature(left, len(dependents) - left, empty, valueless=program == Constant(EMPTY))
+        key, signatures = Key(ids[name], arity), frozenset({signature})
         if key in entries:
             if entries[key].program != program:
                 raise ProgramError(f"{position(symbol)}: {symbol} has another program of {arity} arguments already")

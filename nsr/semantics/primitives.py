@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nsr.errors import ConfigError
-from nsr.semantics.values import MISSING, Value
+from nsr.semantics.values import MISSING, Sentinel, Value
 
 
 class Type(Enum):
@@ -21,11 +21,12 @@ class Type(Enum):
     TOKEN = "token"
     LIST = "list"
     INT = "int"
+    NOTHING = "nothing"  # of EMPTY
 
     @property
     def python(self) -> type:
         """The Python type that carries values of this type."""
-        return {Type.TOKEN: str, Type.LIST: tuple, Type.INT: int}[self]
+        return {Type.TOKEN: str, Type.LIST: tuple, Type.INT: int, Type.NOTHING: Sentinel}[self]
 
 
 Invert = Callable[[Value, Sequence[Value | None]], Iterable[tuple[Value, ...]]]
@@ -96,6 +97,9 @@ CONS = Primitive("cons", (Type.TOKEN, Type.LIST), Type.LIST, lambda head, tail: 
 APPEND = Primitive("append", (Type.LIST, Type.LIST), Type.LIST, lambda left, right: left + right, _invert_append)
 CAR = Primitive("car", (Type.LIST,), Type.TOKEN, lambda items: items[0] if items else MISSING)
 CDR = Primitive("cdr", (Type.LIST,), Type.LIST, lambda items: items[1:] if items else MISSING)
+REVERSE = Primitive(
+    "reverse", (Type.LIST,), Type.LIST, lambda items: items[::-1], lambda result, known: [(result[::-1],)]
+)
 
 PRIMITIVES: dict[str, PrimitiveSet] = {
     "list": PrimitiveSet(
@@ -103,6 +107,12 @@ PRIMITIVES: dict[str, PrimitiveSet] = {
         Type.LIST,
         (NIL, CONS, APPEND, CAR, CDR),
         "lists of output tokens: nil, cons, append, car, cdr and the tokens of the output vocabulary as constants",
+    ),
+    "list-reverse": PrimitiveSet(
+        "list-reverse",
+        Type.LIST,
+        (NIL, CONS, APPEND, CAR, CDR, REVERSE),
+        "as list, and reverse",
     ),
 }
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from operator import itemgetter
 
 from lark import Lark, Token, Tree, v_args
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
@@ -18,7 +19,7 @@ from lark.visitors import Transformer_NonRecursive
 
 from nsr.errors import ProgramError
 from nsr.semantics.primitives import CONS, NIL, Primitive, PrimitiveSet, Type
-from nsr.semantics.values import MISSING, Value
+from nsr.semantics.values import EMPTY, MISSING, Sentinel, Value
 from nsr.syntax.grammar import load_grammar
 
 MAX_SIZE = 128  # nodes of a term, and so its depth (comparing terms takes 4 of 1000 levels of recursion a level)
@@ -33,9 +34,14 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A token of the output vocabulary, or an integer."""
+    """A token of the output vocabulary, an integer, or EMPTY: the program of a word that contributes nothing."""
 
-    value: str | int
+    value: str | int | Sentinel
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """``self``: the token at the node itself, for words that denote themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Call:
     arguments: tuple[Term, ...] = ()
 
 
-Term = Argument | Constant | Call
+Term = Argument | Constant | Self | Call
 
 
 def subterms(term: Term) -> Iterator[Term]:
@@ -69,13 +75,20 @@ def uses(term: Term, index: int) -> bool:
     return any(isinstance(inner, Argument) and inner.index == index for inner in subterms(term))
 
 
+def grounded(term: Term) -> bool:
+    """Whether the term's value depends on the token at its node."""
+    return any(isinstance(inner, Self) for inner in subterms(term))
+
+
 def result_type(term: Term, argument_type: Type) -> Type:
     """The type of a term whose arguments are all of ``argument_type``."""
     match term:
         case Argument():
             return argument_type
         case Constant(value):
-            return Type.INT if isinstance(value, int) else Type.TOKEN
+            return {str: Type.TOKEN, int: Type.INT, Sentinel: Type.NOTHING}[type(value)]
+        case Self():
+            return Type.TOKEN
         case Call(primitive):
             return primitive.result
 
@@ -96,7 +109,9 @@ def to_text(term: Term) -> str:
         case Argument(index):
             return f"x{index}"
         case Constant(value):
-            return json.dumps(value, ensure_ascii=False)
+            return "empty" if value is EMPTY else json.dumps(value, ensure_ascii=False)
+        case Self():
+            return "self"
         case Call(primitive, ()):
             return primitive.name
         case Call(primitive, arguments):
@@ -144,7 +159,8 @@ def build_term(tree: Tree, primitives: PrimitiveSet, arity: int) -> Term:
         if isinstance(error.orig_exc, ProgramError):
             raise error.orig_exc from None
         raise
-    _require_type(term, primitives, primitives.value_type, f"{position(tree.meta)}: the program")
+    if term != Constant(EMPTY):
+        _require_type(term, primitives, primitives.value_type, f"{position(tree.meta)}: the program")
     return term
 
 
@@ -189,7 +205,8 @@ class _TermBuilder(Transformer_NonRecursive):
         return self.arguments[children[0]]
 
     def name(self, meta, children) -> Term:
-        return self.call(meta, children)
+        word = {"self": Self(), "empty": Constant(EMPTY)}.get(children[0])
+        return self.call(meta, children) if word is None else word
 
     def call(self, meta, children) -> Term:
         name, *arguments = children
@@ -212,7 +229,7 @@ def _require_type(term: Term, primitives: PrimitiveSet, wanted: Type, what: str)
 
 
 def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], Value]:
-    """A closure that runs the term on a tuple of argument values.
+    """A closure that runs the term on a tuple of argument values; for ``self``, the node's token follows the others.
 
     Undefinedness is strict: MISSING inside gives MISSING. A call that makes a list longer than ``max_length`` is
     MISSING too, so that a program bounded in size is bounded in memory.
@@ -222,6 +239,8 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
             return lambda arguments: arguments[index]
         case Constant(value):
             return lambda arguments: value
+        case Self():
+            return itemgetter(-1)
         case Call(primitive, ()):
             constant = primitive.apply()
             return lambda arguments: constant

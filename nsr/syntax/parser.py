@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from nsr.arrays import unique_rows
-from nsr.semantics.execution import ABSENT
+from nsr.semantics.execution import ABSENT, Layout
 from nsr.syntax.beam import Beam
 from nsr.syntax.scorer import (
     ACTIONS,
@@ -48,10 +48,18 @@ class Parser:
         symbols: size of the symbol vocabulary.
         config: see :class:`ParserConfig`.
         generator: draws the initial weights.
+        given: what holds of trees before anything is learned; None if nothing.
     """
 
-    def __init__(self, symbols: int, config: ParserConfig, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        symbols: int,
+        config: ParserConfig,
+        generator: torch.Generator,
+        given: DependencyGrammar | None = None,
+    ) -> None:
         self.config = config
+        self.given = given
         self.order = Order(config.oracle)
         self.symbols = symbols
         self.scorer = TransitionScorer(symbols, config, generator)
@@ -69,6 +77,12 @@ class Parser:
             relaxed.grammar = replace(self.grammar, accepts={})
         return relaxed
 
+    def given_that(self, given: DependencyGrammar) -> Parser:
+        """The same parser with another grammar as what is given."""
+        changed = copy(self)
+        changed.given = given
+        return changed
+
     @one_thread()
     def parse(
         self,
@@ -85,13 +99,14 @@ class Parser:
             lengths: tokens of each sentence, at least 1, shape (B,).
             width: number of trees; 1 is greedy parsing.
             generator: if given, trees are sampled without replacement instead of taken best first.
-            masked: whether the dependency grammar rules out transitions (if the configuration says so at all).
+            masked: whether the learned dependency grammar rules out transitions (if the configuration says so at
+                all), or just what is given.
         """
-        grammar = self.grammar if masked and self.config.grammar_mask else None
+        grammar = self.grammar if masked and self.config.grammar_mask and self.grammar is not None else self.given
         if generator is not None:
             return self._search(symbols, lengths, width, grammar, generator)
         # sentences that look alike, often because only classes are seen, are parsed once
-        by_class = self.grammar is not None and not self.scorer.view.identity
+        by_class = self.grammar is not None and grammar is self.grammar and not self.scorer.view.identity
         seen = self.grammar.class_of[symbols] if by_class else symbols
         first, inverse = unique_rows(np.where(np.arange(symbols.shape[1]) < lengths[:, None], seen, ABSENT))
         found = self._search(symbols[first], lengths[first], width, grammar)
@@ -118,6 +133,10 @@ class Parser:
                 self._finish(beam, order, active, heads, log_probs)
             beam.advance(self._score, grammar)
         self._finish(beam, order, 0, heads, log_probs)
+        if grammar is not None and grammar.between:
+            sentence, tree = np.nonzero(np.isfinite(log_probs))
+            wrong = ~grammar.separated(symbols[sentence], Layout.of(heads[sentence, tree]))
+            log_probs[sentence[wrong], tree[wrong]] = -np.inf
         return Parses(heads, log_probs)
 
     @staticmethod

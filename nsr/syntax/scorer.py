@@ -98,7 +98,7 @@ class TransitionScorer(nn.Module):
         self.order = Order(config.oracle)
         self.absent = symbols
         self.identity_dropout = config.identity_dropout
-        signatures = self.sides**2 + 2  # + unknown, + no token
+        signatures = self.sides**2 + 3  # + without value, + unknown, + no token
         self.signature = nn.Parameter(torch.empty(signatures, config.embedding))
         self.identity = nn.Parameter(torch.zeros(symbols + 1, config.embedding))  # + no token
         self.slots = nn.Parameter(torch.empty(FEATURES, config.embedding, config.hidden))
@@ -123,11 +123,12 @@ class TransitionScorer(nn.Module):
 
     def classify(self, signatures: Sequence[frozenset[Signature]]) -> None:
         """Tell the network the signatures of each symbol."""
-        unknown, absent = self.membership.shape[1] - 2, self.membership.shape[1] - 1
+        valueless, unknown, absent = range(self.membership.shape[1])[-3:]
         self.membership.zero_()
         for symbol, known in enumerate(signatures):
-            for left, right in known:
-                index = min(left, self.sides - 1) * self.sides + min(right, self.sides - 1)
+            for signature in known:
+                left, right = (min(count, self.sides - 1) for count in signature[:2])
+                index = valueless if signature.valueless else left * self.sides + right
                 self.membership[symbol, index] += 1 / len(known)
             if not known:
                 self.membership[symbol, unknown] = 1

@@ -1,9 +1,9 @@
 """The learned dependency grammar: which trees the lexicon licenses.
 
-A symbol's class is the set of its signatures (left arity, right arity) in the lexicon; symbols of one class parse
-alike, also those never seen in context. The grammar says for each class how many dependents it takes on each side, and
-for each slot (class, side, place) which classes of dependents it accepts. It masks transitions that no licensed tree
-contains, so the network only decides what is left open.
+A symbol's class is the set of its signatures in the lexicon; symbols of one class parse alike, also those never seen
+in context. The grammar says for each class how many dependents it takes on each side, and for each slot (class, side,
+place) which classes of dependents it accepts. It masks transitions that no licensed tree contains, so the network only
+decides what is left open.
 
 Shape letters: R rows, S symbols, K classes.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from nsr.semantics.execution import Layout
 from nsr.semantics.lexicon import Lexicon, Signature
-from nsr.syntax.transitions import Action, Configurations, Order
+from nsr.syntax.transitions import NONE, Action, Configurations, Order
 
 UNKNOWN_CLASS = 0  # the class of symbols that have no entry yet: anything goes
 
@@ -34,11 +34,29 @@ class Slot(NamedTuple):
 
 
 class _Tokens(NamedTuple):
-    """A token of each row: its class, and how many dependents it has on each side, up to the limit; shape (R,)."""
+    """A token of each row, in arrays of shape (R,).
+
+    Attributes:
+        kind: its class.
+        left, right: how many dependents it has on each side, up to the limit.
+        waiting_left, waiting_right: whether the last one on that side is a separator, which wants another behind it.
+    """
 
     kind: np.ndarray
     left: np.ndarray
     right: np.ndarray
+    waiting_left: np.ndarray
+    waiting_right: np.ndarray
+
+    @property
+    def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Index into tables by class and dependents."""
+        return self.kind, self.left, self.right
+
+    @property
+    def waiting(self) -> np.ndarray:
+        """Whether another dependent must follow."""
+        return self.waiting_left | self.waiting_right
 
 
 @dataclass(frozen=True)
@@ -49,20 +67,24 @@ class DependencyGrammar:
         class_of: class of each symbol, shape (S,); UNKNOWN_CLASS for a symbol without entry.
         classes: the signatures of each class; class 0 has none.
         accepts: for each slot that was seen, the classes of its dependents.
+        between: whether words without value are separators, which stand between two arguments of their head.
+        most: how many arguments symbols without entry may have; None for no limit.
     """
 
     class_of: np.ndarray
     classes: tuple[frozenset[Signature], ...]
     accepts: Mapping[Slot, frozenset[int]] = field(default_factory=dict)
+    between: bool = False
+    most: int | None = None
 
     @classmethod
-    def of(cls, lexicon: Lexicon) -> DependencyGrammar:
+    def of(cls, lexicon: Lexicon, between: bool = False, most: int | None = None) -> DependencyGrammar:
         """The grammar of a lexicon's signatures; its slots accept everything until :meth:`observe`."""
         signatures = [lexicon.signatures(symbol) for symbol in range(len(lexicon.symbols))]
         known = sorted({each for each in signatures if each}, key=sorted)
         numbers = {each: number for number, each in enumerate(known, start=1)}
         class_of = np.array([numbers.get(each, UNKNOWN_CLASS) for each in signatures], np.int64)
-        return cls(class_of, (frozenset(), *known))
+        return cls(class_of, (frozenset(), *known), between=between, most=most)
 
     def observe(self, symbols: np.ndarray, heads: np.ndarray, weights: np.ndarray, share: float) -> DependencyGrammar:
         """The same grammar with slots that accept the classes seen in these trees.
@@ -90,7 +112,7 @@ class DependencyGrammar:
             for slot, found in seen.items()
             if slot.head != UNKNOWN_CLASS
         }
-        return DependencyGrammar(self.class_of, self.classes, accepts)
+        return replace(self, accepts=accepts)
 
     def mask(self, symbols: np.ndarray, configurations: Configurations) -> np.ndarray:
         """Which transitions may lead to a licensed tree, shape (R, 3); combine with ``configurations.valid()``.
@@ -103,15 +125,44 @@ class DependencyGrammar:
         complete, (left_open, right_open) = self._complete, self._open[configurations.order]
         fits_left = self._accepted[0, top.kind, top.left, below.kind]
         fits_right = self._accepted[1, below.kind, below.right, top.kind]
+        following = self.class_of[symbols[np.arange(len(configurations)), np.maximum(configurations.ahead(0), 0)]]
+        taker = self._last_taker(symbols, configurations.lengths)
         allowed = np.empty((len(configurations), 3), bool)
-        # who is covered by a shifted token must be complete, or still have right dependents to take
-        allowed[:, Action.SHIFT] = (configurations.depth == 0) | complete[top] | right_open[top]
-        allowed[:, Action.LEFT_ARC] = complete[below] & left_open[top] & fits_left
-        allowed[:, Action.RIGHT_ARC] = complete[top] & right_open[below] & fits_right
+        # Who is covered by a shifted token is complete and waits for a head behind it, or still takes right
+        # dependents: then the shifted token is one of them, unless it waits for a head behind it.
+        allowed[:, Action.SHIFT] = (
+            (configurations.depth == 0)
+            | (complete[top.counts] & ~top.waiting & self._led[top.kind] & (configurations.buffer <= taker))
+            | (
+                right_open[top.counts]
+                & (
+                    (self._led[following] & (configurations.buffer < taker))
+                    | self._accepted[1, top.kind, top.right, following]
+                )
+                & ~(top.waiting_right & self._separates[following])
+            )
+        )
+        allowed[:, Action.LEFT_ARC] = complete[below.counts] & ~below.waiting & left_open[top.counts] & fits_left
+        allowed[:, Action.LEFT_ARC] &= ~(top.waiting_left & self._separates[below.kind])
+        allowed[:, Action.RIGHT_ARC] = complete[top.counts] & ~top.waiting & right_open[below.counts] & fits_right
+        allowed[:, Action.RIGHT_ARC] &= ~(below.waiting_right & self._separates[top.kind])
+        if configurations.order is Order.LATE:  # who takes left dependents has all right ones, and the other way round
+            allowed[:, Action.LEFT_ARC] &= ~top.waiting_right
+        else:
+            allowed[:, Action.RIGHT_ARC] &= ~below.waiting_left
+        if self.most is not None:
+            allowed[:, Action.LEFT_ARC] &= (
+                self._may_take(symbols, configurations, top.kind, 0) | self._empty[below.kind]
+            )
+            allowed[:, Action.RIGHT_ARC] &= (
+                self._may_take(symbols, configurations, below.kind, 1) | self._empty[top.kind]
+            )
         # the last transition leaves the root, which must be complete with it
         last = np.flatnonzero((configurations.depth == 2) & (configurations.buffer == configurations.lengths))
         allowed[last, Action.LEFT_ARC] &= complete[top.kind[last], top.left[last] + 1, top.right[last]]
+        allowed[last, Action.LEFT_ARC] &= ~self._separates[below.kind[last]]
         allowed[last, Action.RIGHT_ARC] &= complete[below.kind[last], below.left[last], below.right[last] + 1]
+        allowed[last, Action.RIGHT_ARC] &= ~self._separates[top.kind[last]]
         alone = np.flatnonzero((configurations.depth == 0) & (configurations.lengths == 1))
         allowed[alone, Action.SHIFT] = complete[self.class_of[symbols[alone, 0]], 0, 0]
         return allowed
@@ -121,20 +172,61 @@ class DependencyGrammar:
         rows, token = np.arange(len(configurations)), np.maximum(configurations.top(place), 0)
         left = np.minimum(configurations.left[rows, token], self._limit)
         right = np.minimum(configurations.right[rows, token], self._limit)
-        return _Tokens(self.class_of[symbols[rows, token]], left, right)
+        kind = self.class_of[symbols[rows, token]]
+        waiting = [np.zeros(len(rows), bool)] * 2
+        if self._separates.any():
+            last = configurations.children[rows, token][:, [0, 2]]
+            waiting = list((self._separates[self.class_of[symbols[rows[:, None], last]]] & (last != NONE)).T)
+        return _Tokens(kind, left, right, *waiting)
+
+    def _last_taker(self, symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """The last position of a token that may take left dependents, -1 where there is none; shape (R,)."""
+        takes = self._open[Order.EARLY][0].any(axis=(1, 2))
+        if not takes[np.unique(self.class_of)].any():
+            return np.full(len(symbols), -1)
+        here = takes[self.class_of[symbols]] & (np.arange(symbols.shape[1]) < lengths[:, None])
+        return np.where(here.any(axis=1), here.shape[1] - 1 - here[:, ::-1].argmax(axis=1), -1)
+
+    def _may_take(
+        self, symbols: np.ndarray, configurations: Configurations, kind: np.ndarray, place: int
+    ) -> np.ndarray:
+        """Whether the token ``place`` below the top, of this class, may have one more argument; shape (R,)."""
+        may = kind != UNKNOWN_CLASS
+        rows = np.flatnonzero(~may)
+        taken = configurations.heads[rows] == configurations.top(place)[rows, None]
+        taken &= ~self._empty[self.class_of[symbols[rows, : taken.shape[1]]]]
+        may[rows] = taken.sum(axis=1) < self.most
+        return may
 
     def licensed(self, symbols: np.ndarray, layout: Layout) -> np.ndarray:
-        """Whether every token of each tree has a signature of its class; shape (C,)."""
+        """Whether every token of each tree has a signature of its class, and separators separate; shape (C,)."""
         limit = self._limit
         left = np.minimum(layout.left, limit)
         right = np.minimum(layout.arity - layout.left, limit)
         here = layout.heads >= -1
-        return (self._complete[self.class_of[symbols], left, right] | ~here).all(axis=1)
+        fine = (self._complete[self.class_of[symbols], left, right] | ~here).all(axis=1)
+        return fine & self.separated(symbols, layout)
+
+    def separated(self, symbols: np.ndarray, layout: Layout) -> np.ndarray:
+        """Whether all separators of each tree stand between two arguments of their heads; shape (C,)."""
+        separator = self._separates[self.class_of[symbols]] & (layout.heads >= -1)
+        fine = np.ones(len(symbols), bool)
+        tree, node = np.nonzero(separator)
+        head, rank = layout.heads[tree, node], layout.rank[tree, node]
+        fine[tree[head < 0]] = False
+        siblings = layout.heads[tree] == np.maximum(head, 0)[:, None]
+        siblings &= ~separator[tree]
+        ranks = layout.rank[tree]
+        before, behind = ranks == rank[:, None] - 1, ranks == rank[:, None] + 1
+        fine[tree[~((siblings & before).any(axis=1) & (siblings & behind).any(axis=1))]] = False
+        return fine
 
     @cached_property
     def _limit(self) -> int:
         """One more than the most dependents that any class takes on one side."""
-        return 1 + max((max(signature) for known in self.classes for signature in known), default=0)
+        return 1 + max(
+            (max(signature.left, signature.right) for known in self.classes for signature in known), default=0
+        )
 
     @property
     def _size(self) -> int:
@@ -147,7 +239,7 @@ class DependencyGrammar:
         table = np.zeros((len(self.classes), self._size, self._size), bool)
         table[UNKNOWN_CLASS] = True
         for number, signatures in enumerate(self.classes):
-            for left, right in signatures:
+            for left, right, *_ in signatures:
                 table[number, left, right] = True
         return table
 
@@ -158,7 +250,7 @@ class DependencyGrammar:
         for order, table in tables.items():
             table[:, UNKNOWN_CLASS] = True
             for number, signatures in enumerate(self.classes):
-                for left, right in signatures:  # the side that is taken second opens when the first is full
+                for left, right, *_ in signatures:  # the side that is taken second opens when the first is full
                     if order is Order.LATE:
                         table[0, number, :left, right] = True
                         table[1, number, 0, :right] = True
@@ -168,13 +260,36 @@ class DependencyGrammar:
         return tables
 
     @cached_property
+    def _empty(self) -> np.ndarray:
+        """Whether the value of words of a class is always EMPTY, shape (K,)."""
+        return np.array([bool(known) and all(each.valueless for each in known) for known in self.classes])
+
+    @property
+    def _separates(self) -> np.ndarray:
+        """Whether the words of a class are separators, shape (K,)."""
+        return self._empty & self.between
+
+    @cached_property
+    def _led(self) -> np.ndarray:
+        """Whether there may be a word that takes words of a class as left dependents, shape (K,)."""
+        takers = np.unique(self.class_of)
+        return (self._open[Order.EARLY][0].any(axis=2)[..., None] & self._accepted[0])[takers].any(axis=(0, 1))
+
+    @cached_property
     def _accepted(self) -> np.ndarray:
         """Whether a slot (side, head, place) accepts a class, shape (2, K, size, K); slots never seen accept all."""
         table = np.ones((2, len(self.classes), self._size, len(self.classes)), bool)
+        for number, signatures in enumerate(self.classes[1:], start=1):
+            valued, empty = np.zeros((2, 2, self._size), bool)  # whether a place may have a dependent of that kind
+            for signature in signatures:
+                for index in range(signature.left + signature.right):
+                    side = int(index >= signature.left)
+                    place = index - signature.left if side else signature.left - 1 - index
+                    (empty if index in signature.empty else valued)[side, place] = True
+            table[:, number] = np.where(self._empty, empty[..., None], valued[..., None])
         for slot, accepted in self.accepts.items():
             if slot.place < self._size:
-                table[slot.side, slot.head, slot.place] = False
-                table[slot.side, slot.head, slot.place, sorted(accepted)] = True
+                table[slot.side, slot.head, slot.place] &= np.isin(np.arange(len(self.classes)), sorted(accepted))
         table[..., UNKNOWN_CLASS] = True
         return table
 
@@ -183,6 +298,7 @@ class DependencyGrammar:
         return {
             "class_of": self.class_of.tolist(),
             "classes": [sorted(map(list, known)) for known in self.classes],
+            "between": self.between,
             "accepts": [
                 {
                     "head": slot.head,
@@ -201,9 +317,12 @@ class DependencyGrammar:
             Slot(each["head"], ("left", "right").index(each["side"]), each["place"]): frozenset(each["classes"])
             for each in data["accepts"]
         }
-        classes = tuple(frozenset(Signature(*pair) for pair in known) for known in data["classes"])
+        classes = tuple(
+            frozenset(Signature(left, right, tuple(empty), valueless) for left, right, empty, valueless in known)
+            for known in data["classes"]
+        )
         class_of = np.array(data["class_of"], np.int64)
         used = frozenset(class_of.tolist()).union((slot.head for slot in accepts), *accepts.values())
         if not used <= frozenset(range(len(classes))) or any(slot.place < 0 for slot in accepts):
             raise ValueError("a class or place does not exist")
-        return cls(class_of, classes, accepts)
+        return cls(class_of, classes, accepts, bool(data["between"]))

@@ -7,13 +7,16 @@ gold programs, where they are known, stay with the task, for scoring and for the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nsr.errors import ConfigError
+
 Tokens = tuple[str, ...]
 Value = Any  # what a program returns: a tuple of output tokens, or an integer
+Predict = Callable[[Sequence[Tokens]], list[Value | None]]  # a model's answers; None where it has none
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,18 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line."""
+    """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line.
+
+    ``knowledge`` is what the learner is told by default, options of :class:`nsr.learning.config.KnowledgeConfig`; an
+    option given by the user wins. ``tests`` names what :meth:`test` measures.
+    """
 
     name: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
     default_split: ClassVar[str]
     primitives: ClassVar[str]
+    knowledge: ClassVar[Mapping[str, Any]] = {}
+    tests: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
@@ -77,6 +86,26 @@ class Task(ABC):
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
         """Named groups of test examples (indices) whose accuracy is reported apart."""
         return {}
+
+    def test(
+        self, name: str, predict: Predict, *, split: str, seed: int = 0, data_dir: Path | None = None
+    ) -> dict[str, Any]:
+        """What one of the task's ``tests`` measures of a model.
+
+        Args:
+            name: the test.
+            predict: the model.
+            split: the split it was trained on; so ``seed`` and ``data_dir``.
+
+        Returns:
+            ``{"test", "measure", "value", "count"}`` and further figures: ``value`` and these in percent, ``count`` the
+            number of cases.
+
+        Raises:
+            ConfigError: there is no such test, or it needs a model that was trained on another split.
+            DataError: as of :meth:`load`.
+        """
+        raise ConfigError(f"{self.name} has no test {name!r}; known tests: {', '.join(self.tests) or 'none'}")
 
     def assumptions(self) -> dict[str, Any]:
         """What this task tells the learner beyond input-output pairs, for ``metrics.json``."""

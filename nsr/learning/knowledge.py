@@ -1,0 +1,68 @@
+"""What is known before anything is learned: words that denote themselves, and words that mean nothing.
+
+Both are options, off by default; see :class:`nsr.learning.config.KnowledgeConfig`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from nsr.learning.config import KnowledgeConfig
+from nsr.perception.tokens import TokenPerception
+from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
+from nsr.semantics.primitives import CONS, NIL
+from nsr.semantics.programs import Argument, Call, Constant, Self, Term
+from nsr.semantics.values import EMPTY, Value
+from nsr.tasks.task import Tokens
+
+UNTELLING = 0.01  # chance above which a literal may be missing from all outputs
+
+
+def perceive(inputs: Sequence[Tokens], outputs: Sequence[Value], knowledge: KnowledgeConfig) -> TokenPerception:
+    """The symbols of these inputs; with ``literals``, the words that denote themselves share one."""
+    separators = knowledge.separators.split()
+    return TokenPerception.of(
+        inputs, literal_words(inputs, outputs).difference(separators) if knowledge.literals else ()
+    )
+
+
+def literal_words(inputs: Sequence[Tokens], outputs: Sequence[Value]) -> set[str]:
+    """The words that occur in inputs and in outputs, and those too rare for their absence from outputs to be telling.
+
+    A literal of an input may be missing from its output, with a chance that is estimated from those that are not
+    always missing. A word that by this chance might well be missing every time counts as a literal.
+    """
+    together: Counter[str] = Counter()
+    seen: Counter[str] = Counter()
+    for sentence, output in zip(inputs, outputs, strict=True):
+        words = set(sentence)
+        seen.update(words)
+        if isinstance(output, tuple):
+            together.update(words.intersection(output))
+    if not together:
+        return set()
+    missing = 1 - sum(together.values()) / sum(seen[word] for word in together)
+    return {word for word, count in seen.items() if word in together or missing**count > UNTELLING}
+
+
+def given_lexicon(perception: TokenPerception, knowledge: KnowledgeConfig) -> Lexicon:
+    """The entries to start from.
+
+    A literal is the list of itself, or stands before the list that its one dependent, to its right, is worth. A
+    separator is EMPTY.
+    """
+    entries: dict[Key, Entry] = {}
+    if perception.literal is not None:
+        for tail, signature in ((Call(NIL), Signature(0, 0)), (Argument(0), Signature(0, 1))):
+            program: Term = Call(CONS, (Self(), tail))
+            entries[Key(perception.literal, signature.arity)] = Entry(program, frozenset({signature}))
+    for symbol in _positions(perception.words, knowledge.separators.split()):
+        signature = Signature(0, 0, valueless=True)
+        entries[Key(symbol, 0)] = Entry(Constant(EMPTY), frozenset({signature}))
+    return Lexicon(perception.symbols, entries)
+
+
+def _positions(words: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where the wanted words stand among the words, if they do."""
+    return [words.index(word) for word in wanted if word in words]
