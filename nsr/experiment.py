@@ -69,7 +69,7 @@ def train(
     options, settings = _divide(task, settings)
     made = make_task(task, **options)
     split = split or made.default_split
-    model = NSR(made.primitives, task=made, seed=seed, **settings)
+    model = NSR(made.primitives, task=made, seed=seed, **{**made.knowledge, **settings})
     identity = {
         "task": task,
         "split": split,
@@ -122,6 +122,27 @@ def evaluate(model: NSR, split: str | None = None, *, data_dir: str | Path | Non
         data_dir = model.metrics.get("data_dir")
     data = model.task.load(split, seed=model.seed, data_dir=None if data_dir is None else Path(data_dir))
     return score(model, data.test)
+
+
+def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dict[str, Any]:
+    """What a test of the model's task measures, on the data the model was trained on if nothing else is said.
+
+    Returns:
+        figures as of :meth:`nsr.tasks.task.Task.test`.
+
+    Raises:
+        ConfigError: there is no such test, or it needs a model that was trained on another split.
+    """
+    if model.task is None:
+        raise ConfigError("this model was not trained on a task, so there is no test for it")
+    data_dir = model.metrics.get("data_dir") if data_dir is None else data_dir
+    return model.task.test(
+        name,
+        model.predict,
+        split=model.metrics.get("split") or model.task.default_split,
+        seed=model.seed,
+        data_dir=None if data_dir is None else Path(data_dir),
+    )
 
 
 def score(model: NSR, examples: Examples) -> dict[str, Any]:
@@ -297,6 +318,7 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
             "syntax": "learned",
             "semantics": "learned",
             "curriculum": model.config.learning.curriculum,
+            **asdict(model.config.knowledge),
             **model.task.assumptions(),
         },
     }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nsr.model import NSR
     from nsr.tasks.task import Examples
 
-PURPOSE = "Test a trained model on a split of its task, or on examples of your own."
+PURPOSE = "Test a trained model on a split of its task, by a test of its task, or on examples of your own."
 EXAMPLE = "nsr evaluate runs/scan --split simple"
 
 
@@ -23,25 +23,46 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--split", metavar="S", help="a split of the model's task (default: the one it was trained on)")
-    source.add_argument("--test", metavar="FILE.tsv", help="own examples, a line each: input, a tab, output")
+    source.add_argument(
+        "--test",
+        metavar="NAME|FILE.tsv",
+        help=f"a test ({_tests()}), or own examples, a line each: input, a tab, output",
+    )
     parser.add_argument("--data-dir", metavar="DIR", help="read the authors' files instead of generating the data")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
 
 
 def run(arguments: Namespace) -> None:
     """Evaluate, and print accuracies."""
-    from nsr.experiment import evaluate, load, score
+    from nsr.experiment import evaluate, examine, load, score
 
-    if arguments.test and arguments.data_dir:
-        raise ConfigError("--data-dir is of no use with --test; leave one of them out")
     model = load(arguments.run)
-    if arguments.test:
-        found = score(model, _examples(model, Path(arguments.test)))
+    tests = model.task.tests if model.task else ()
+    if arguments.test in tests:
+        found = examine(model, arguments.test, data_dir=arguments.data_dir)
+    elif arguments.test:
+        if arguments.data_dir:
+            raise ConfigError("--data-dir is of no use with --test FILE.tsv; leave one of them out")
+        found = score(model, _examples(model, _file(Path(arguments.test), tests)))
     else:
         found = evaluate(model, arguments.split, data_dir=arguments.data_dir)
     print(_table(found))
     if arguments.json:
         print(json.dumps(found, ensure_ascii=False))
+
+
+def _tests() -> str:
+    """The tests of all tasks."""
+    from nsr.tasks import TASKS
+
+    return "; ".join(f"{name}: {', '.join(task.tests)}" for name, task in TASKS.items() if task.tests)
+
+
+def _file(path: Path, tests: tuple[str, ...]) -> Path:
+    """The path, unless it is likely to be meant as the name of a test."""
+    if tests and not path.exists():
+        raise ConfigError(f"{path} is neither a file nor a test; tests of this model's task: {', '.join(tests)}")
+    return path
 
 
 def _examples(model: NSR, path: Path) -> Examples:
@@ -62,11 +83,15 @@ def _examples(model: NSR, path: Path) -> Examples:
 
 def _table(found: dict[str, Any]) -> str:
     """The figures, a line each."""
+    if "test" in found:
+        main = {found["measure"]: found["value"]}
+        more = {name: share for name, share in found.items() if name not in ("test", "measure", "value", "count")}
+    else:
+        main, more = {name: found[name] for name in ("accuracy", "answered")}, found["subsets"]
     rows = [
-        ("accuracy", f"{found['accuracy']:.2f}%"),
-        ("answered", f"{found['answered']:.2f}%"),
+        *((name, f"{share:.2f}%") for name, share in main.items()),
         ("examples", str(found["count"])),
-        *((name, f"{accuracy:.2f}%") for name, accuracy in found["subsets"].items()),
+        *((name, f"{share:.2f}%") for name, share in more.items()),
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {figure:>8}" for name, figure in rows)

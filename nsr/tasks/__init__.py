@@ -6,12 +6,13 @@ from dataclasses import fields
 from typing import Any
 
 from nsr.errors import ConfigError
+from nsr.tasks.pcfg import Pcfg
 from nsr.tasks.scan import Scan
 from nsr.tasks.task import Dataset, Examples, Task
 
-__all__ = ["TASKS", "Dataset", "Examples", "Scan", "Task", "make_task"]
+__all__ = ["TASKS", "Dataset", "Examples", "Pcfg", "Scan", "Task", "make_task"]
 
-TASKS: dict[str, type[Task]] = {"scan": Scan}
+TASKS: dict[str, type[Task]] = {"scan": Scan, "pcfg": Pcfg}
 
 
 def make_task(name: str, **options: Any) -> Task:
