@@ -123,7 +123,7 @@ def test_weights_of_an_example_sum_to_one(seed, strings, passes, trust, supposin
 
 @pytest.mark.parametrize("trust_in_trees", [0.0, 0.5, 1.0])
 def test_without_passes_weights_are_the_candidates_probabilities(trust_in_trees):
-    """A tree's probability is that among the candidates that use symbols with as many arguments."""
+    """A tree's probability is that among the trees that use symbols with as many arguments."""
     lexicon = lexicon_of(SOLVABLE, agreement={"a": 0.5, "f": 0.8})
     candidates = [
         (0, (a, f, f), (1, 2, ROOT), {}, 0.0, -0.5),
@@ -135,8 +135,9 @@ def test_without_passes_weights_are_the_candidates_probabilities(trust_in_trees)
     ]
     alike = [(0, 1, 4), (2,), (3,), (5,)]
     attached = np.array([trust_in_trees * log_prob for *_, log_prob in candidates])
-    for group in map(list, alike):
-        attached[group] -= np.log(np.exp(attached[group]).sum())
+    trees = attached.copy()
+    for group in map(list, alike):  # candidate 1 is the tree of candidate 0, revised
+        attached[group] -= np.log(sum(np.exp(trees[row]) for row in group if row != 1))
     trust = [0.5 * 0.8**2, 0.5 * 0.8, 1.0, 0.8**2, 0.5 * 0.8**2, 0.5 * 0.8**2]
     expected = np.exp([gain for *_, gain, _ in candidates] + attached) * trust
     expected = [*(expected[:5] / expected[:5].sum()), 1.0]

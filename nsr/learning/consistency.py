@@ -288,14 +288,16 @@ def _given_arities(nodes: Nodes, proposals: Proposals, trust_in_trees: float) ->
 
     Without this condition an arity would be the more probable, the more trees there are in which a symbol has it.
     """
-    log_probs = trust_in_trees * proposals.trees.log_probs
-    spread = np.random.default_rng(0).integers(2**63, size=int(nodes.key.max(initial=0)) + 1, dtype=np.uint64)
-    arities = np.zeros(len(log_probs), np.uint64)  # a hash of each tree's multiset of keys
+    trees = proposals.trees
+    log_probs = trust_in_trees * trees.log_probs
+    spread = np.random.default_rng(0).integers(2**63, size=int(nodes.key.max(initial=0)) + 1)
+    arities = np.zeros(len(trees), np.int64)  # a hash of each tree's multiset of keys
     np.add.at(arities, nodes.candidate, spread[nodes.key])
-    _, group = np.unique(np.stack([proposals.trees.sentence.astype(np.uint64), arities]), axis=1, return_inverse=True)
-    group = group.reshape(-1)
+    _, group = unique_rows(np.stack([trees.sentence, arities], axis=1))
+    _, tree = unique_rows(np.concatenate([trees.sentence[:, None], trees.symbols, trees.heads], axis=1))
+    revisions = np.bincount(tree)[tree]  # a tree is one, in however many ways it is revised
     totals = np.full(int(group.max(initial=0)) + 1, -np.inf)
-    np.logaddexp.at(totals, group, log_probs)
+    np.logaddexp.at(totals, group, log_probs - np.log(revisions))
     return log_probs - totals[group]
 
 

@@ -39,7 +39,8 @@ class TokenPerception:
             literals: words that denote themselves.
         """
         words = {word for sentence in inputs for word in sentence}
-        return cls(sorted(word for word in words if word not in literals), any(word in literals for word in words))
+        own = sorted(word for word in words if word not in literals and not (literals and word == LITERAL))
+        return cls(own, len(own) < len(words))
 
     def read(self, inputs: Sequence[Tokens], width: int = 1) -> Readings:
         """The one reading of each sentence.

@@ -62,7 +62,7 @@ class Executor:
         if any(argument is MISSING for argument in arguments):
             return MISSING
         ids = tuple(self.values.id(argument) for argument in arguments)
-        return self.values[self._run((code, *ids))]
+        return self.values[self._run_each(code, [(code, *ids)])[0]]
 
     def invert(
         self, program: Term, wanted: Value, arguments: Sequence[Value], slot: int, ground: Value = MISSING
@@ -77,14 +77,6 @@ class Executor:
         if call not in self._solutions:
             self._solutions[call] = invert(program, wanted, arguments, slot, self.max_length)
         return self._solutions[call]
-
-    def _run(self, call: tuple[int, ...]) -> int:
-        found = self._results.get(call)
-        if found is None:
-            program, *arguments = call
-            value = self._compiled[program](tuple(self.values[argument] for argument in arguments))
-            found = self._results[call] = self.values.id(value)
-        return found
 
     def execute(
         self,
@@ -123,11 +115,7 @@ class Executor:
             )
             calls = np.concatenate([np.stack([program, count, ground], axis=1), given], axis=1)
             first, inverse = unique_rows(calls)
-            results = np.full(len(first), MISSING_ID, np.int64)
-            for position, (code, number, token, *ids) in enumerate(calls[first].tolist()):
-                ids = ids[:number]
-                if code >= 0 and MISSING_ID not in ids and (token or not self._grounded[code]):
-                    results[position] = self._run((code, *ids, token) if token else (code, *ids))
+            results = self._run_all(calls[first])
             result = results[inverse]
             if revised is not None:
                 result = np.where(revised[tree, node] == UNREVISED, result, revised[tree, node])
@@ -136,6 +124,32 @@ class Executor:
             inner = head >= 0
             arguments[tree[inner], head[inner], layout.rank[tree[inner], node[inner]]] = result[inner]
         return Execution(values, arguments, arity, layout)
+
+    def _run_all(self, calls: np.ndarray) -> np.ndarray:
+        """Value ids of calls: program, number of arguments, token, arguments; shapes (U, 3 + A) and (U,)."""
+        program, count, token, arguments = calls[:, 0], calls[:, 1], calls[:, 2], calls[:, 3:]
+        asks = np.array([*self._grounded, False])[program]
+        missing = ((arguments == MISSING_ID) & (np.arange(arguments.shape[1]) < count[:, None])).any(axis=1)
+        defined = (program >= 0) & ~missing & (~asks | (token != MISSING_ID))
+        results = np.full(len(calls), MISSING_ID, np.int64)
+        kind = np.where(defined, program * calls.shape[1] + count, -1)
+        for each in np.unique(kind[defined]).tolist():
+            code, number = divmod(each, calls.shape[1])
+            rows = np.flatnonzero(kind == each)
+            columns = [program[rows], *arguments[rows, :number].T, *([token[rows]] if self._grounded[code] else [])]
+            results[rows] = self._run_each(code, list(zip(*(column.tolist() for column in columns), strict=True)))
+        return results
+
+    def _run_each(self, code: int, calls: list[tuple[int, ...]]) -> list[int]:
+        """Value ids of several calls of one program."""
+        compiled, results, look_up, number = self._compiled[code], self._results, self.values.look_up, self.values.id
+        found = []
+        for call in calls:
+            result = results.get(call)
+            if result is None:
+                result = results[call] = number(compiled(tuple(map(look_up, call[1:]))))
+            found.append(result)
+        return found
 
     def _program_ids(self, lexicon: Lexicon, max_arity: int) -> np.ndarray:
         """Program numbers by symbol and arity, -1 where there is none; shape (symbols, max_arity + 1)."""

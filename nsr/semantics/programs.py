@@ -236,7 +236,7 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
     """
     match term:
         case Argument(index):
-            return lambda arguments: arguments[index]
+            return itemgetter(index)
         case Constant(value):
             return lambda arguments: value
         case Self():
@@ -267,7 +267,10 @@ def _unary(apply, inner, max_length):
 def _binary(apply, left, right, max_length):
     def run(arguments):
         first, second = left(arguments), right(arguments)
-        return MISSING if first is MISSING or second is MISSING else _bounded(apply(first, second), max_length)
+        if first is MISSING or second is MISSING:
+            return MISSING
+        value = apply(first, second)
+        return MISSING if value.__class__ is tuple and len(value) > max_length else value  # _bounded, without a call
 
     return run
 

@@ -43,6 +43,7 @@ class ValueTable:
     def __init__(self) -> None:
         self._values: list[Value] = [MISSING, EMPTY]
         self._ids: dict[Value, int] = {MISSING: MISSING_ID, EMPTY: EMPTY_ID}
+        self.look_up = self._values.__getitem__  # what ``table[value_id]`` does, without a call of Python code
 
     def __len__(self) -> int:
         return len(self._values)
@@ -60,7 +61,7 @@ class ValueTable:
 
     def ids(self, values: Iterable[Value]) -> np.ndarray:
         """The ids of several values, int64."""
-        return np.fromiter((self.id(value) for value in values), np.int64)
+        return np.fromiter(map(self.id, values), np.int64)
 
 
 def to_json(value: Value) -> Any:

@@ -137,6 +137,9 @@ class Parser:
             sentence, tree = np.nonzero(np.isfinite(log_probs))
             wrong = ~grammar.separated(symbols[sentence], Layout.of(heads[sentence, tree]))
             log_probs[sentence[wrong], tree[wrong]] = -np.inf
+            best = np.argsort(-log_probs, axis=1, kind="stable")
+            log_probs = np.take_along_axis(log_probs, best, 1)
+            heads = np.take_along_axis(heads, best[:, :, None], 1)
         return Parses(heads, log_probs)
 
     @staticmethod
