@@ -133,7 +133,7 @@ class Parser:
                 self._finish(beam, order, active, heads, log_probs)
             beam.advance(self._score, grammar)
         self._finish(beam, order, 0, heads, log_probs)
-        if grammar is not None and grammar.between:
+        if grammar is not None and grammar.loose:
             sentence, tree = np.nonzero(np.isfinite(log_probs))
             wrong = ~grammar.separated(symbols[sentence], Layout.of(heads[sentence, tree]))
             log_probs[sentence[wrong], tree[wrong]] = -np.inf

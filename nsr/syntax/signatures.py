@@ -174,7 +174,7 @@ class DependencyGrammar:
         right = np.minimum(configurations.right[rows, token], self._limit)
         kind = self.class_of[symbols[rows, token]]
         waiting = [np.zeros(len(rows), bool)] * 2
-        if self._separates.any():
+        if self.loose:
             last = configurations.children[rows, token][:, [0, 2]]
             waiting = list((self._separates[self.class_of[symbols[rows[:, None], last]]] & (last != NONE)).T)
         return _Tokens(kind, left, right, *waiting)
@@ -268,6 +268,13 @@ class DependencyGrammar:
     def _separates(self) -> np.ndarray:
         """Whether the words of a class are separators, shape (K,)."""
         return self._empty & self.between
+
+    @cached_property
+    def loose(self) -> bool:
+        """Whether separators must be watched: for some symbol, signatures do not tell where they stand."""
+        used = [self.classes[number] for number in np.unique(self.class_of).tolist()]
+        told = all(len(known) == 1 or (known and not any(each.empty for each in known)) for known in used)
+        return self.between and bool(self._separates.any()) and not told
 
     @cached_property
     def _led(self) -> np.ndarray:
