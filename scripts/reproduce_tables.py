@@ -3,6 +3,8 @@
 python scripts/reproduce_tables.py scan                                   # all eight splits, seeds 0-4
 python scripts/reproduce_tables.py scan --data-dir ../shared/data         # from the official files where there are any
 python scripts/reproduce_tables.py scan-raw scan-size scan-ablations --seeds 3 --out results
+python scripts/reproduce_tables.py pcfg pcfg-size pcfg-tests pcfg-deep pcfg-induction --data-dir ../shared/data --out results
+python scripts/reproduce_tables.py pcfg-generated --seeds 2 --out results # 82,629 examples a run
 """
 
 import argparse
@@ -10,7 +12,7 @@ import sys
 from pathlib import Path
 
 from nsr.errors import NSRError
-from nsr.reports.tables import TABLES, reproduce
+from nsr.reports.reproduction import TABLES, reproduce
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="read the official files below this folder")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write TABLE.md and TABLE.json there")
     given = parser.parse_args(arguments)
+    if given.seeds < 1:
+        parser.error("--seeds must be at least 1")
     try:
         for name in given.tables:
             print(reproduce(name, range(given.seeds), given.data_dir, given.out))

@@ -7,11 +7,12 @@ from itertools import product
 from hypothesis import strategies as st
 
 from nsr.semantics.primitives import Primitive, PrimitiveSet, Type, primitive_set
-from nsr.semantics.programs import Argument, Call, Constant, Self, Term
+from nsr.semantics.programs import Argument, Call, Constant, Fold, Item, Rest, Self, Term
 from nsr.semantics.values import MISSING, Value
 
 LISTS = primitive_set("list")
 REVERSING = primitive_set("list-reverse")
+RECURSIVE = primitive_set("list-recursive")
 TOKENS = ("A", "B")
 
 lists = st.lists(st.sampled_from(TOKENS), max_size=4).map(tuple)
@@ -32,15 +33,22 @@ def terms(
     primitives: PrimitiveSet = LISTS,
     grounded: bool = False,
 ) -> Term:
-    """Well-typed terms of at most so many nodes; if grounded, ``self`` may occur in them."""
+    """Well-typed terms of at most so many nodes; if grounded, ``self`` may occur in them, if recursive, folds."""
 
-    def grow(kind: Type, budget: int) -> Term:
+    def grow(kind: Type, budget: int, in_step: bool = False) -> Term:
+        ends = leaves(kind, 0, tokens, False) + step_leaves[kind] if in_step else leaves(kind, arity, tokens, grounded)
         calls = [each for each in primitives.primitives if each.result is kind and 0 < len(each.arguments) < budget]
-        chosen = draw(st.sampled_from([*leaves(kind, arity, tokens, grounded), *calls]))
+        folds = primitives.recursion and not in_step and kind is Type.LIST and budget > 3
+        chosen = draw(st.sampled_from([*ends, *calls, *([Fold] if folds else [])]))
+        if chosen is Fold:
+            share = (budget - 1) // 3
+            return Fold(grow(kind, share), grow(kind, share), grow(kind, share, in_step=True))
         if not isinstance(chosen, Primitive):
             return chosen
         share = (budget - 1) // len(chosen.arguments)
-        return Call(chosen, tuple(grow(each, share) for each in chosen.arguments))
+        return Call(chosen, tuple(grow(each, share, in_step) for each in chosen.arguments))
+
+    step_leaves: dict[Type, list[Term]] = {Type.TOKEN: [Item()], Type.LIST: [Rest()]}
 
     return grow(Type.LIST, draw(st.integers(1, most)))
 
@@ -78,8 +86,18 @@ def lists_up_to(length: int) -> Iterator[tuple[str, ...]]:
 
 
 def interpret(term: Term, arguments: tuple[Value, ...], max_length: int = 10_000) -> Value:
-    """The value of a term, by the definition of the primitives; ``self`` is behind the arguments."""
+    """The value of a term, by the definition of the primitives; ``self`` is behind the arguments.
+
+    The arguments of a step are its item and its rest.
+    """
     match term:
+        case Fold(items, start, step):
+            ends = [interpret(each, arguments, max_length) for each in (items, start)]
+            return MISSING if MISSING in ends or len(ends[0]) > max_length else recur(*ends, step, max_length)
+        case Item():
+            return arguments[0]
+        case Rest():
+            return arguments[1]
         case Argument(index):
             return arguments[index]
         case Constant(value):
@@ -101,3 +119,10 @@ def interpret(term: Term, arguments: tuple[Value, ...], max_length: int = 10_000
         case _:
             return MISSING
     return tuple(value) if len(value) <= max_length else MISSING
+
+
+def recur(items: tuple[str, ...], start: Value, step: Term, max_length: int) -> Value:
+    if not items:
+        return start
+    rest = recur(items[1:], start, step, max_length)
+    return MISSING if rest is MISSING else interpret(step, (items[0], rest), max_length)

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -84,6 +85,15 @@ def test_report_is_written_with_its_provenance(report: Report, tmp_path: Path) -
     assert report.provenance["commit"].encode() in image
 
 
+@pytest.mark.slow
+def test_pcfg_is_measured_as_a_whole(tmp_path: Path) -> None:
+    report = benchmark(replace(TINY, task="pcfg"))
+    assert {each.group for each in report.measurements} == {"process", "phase", "reference", "deduce"}
+    assert report.group("process")[0].facts["% accuracy"] > 99
+    write_report(report, tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"benchmark-pcfg.json", "benchmark-pcfg.md"}
+
+
 def test_report_cannot_replace_a_file(report: Report, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(RunError, match="cannot be written"):
@@ -144,6 +154,11 @@ def test_terms_are_counted_once_each() -> None:
 def test_repeats_must_be_positive() -> None:
     with pytest.raises(ConfigError, match="repeats must be at least 1"):
         BenchmarkConfig(repeats=0)
+
+
+def test_only_tasks_with_a_benchmark_are_measured() -> None:
+    with pytest.raises(ConfigError, match="no benchmark for task 'other'"):
+        BenchmarkConfig("other")
 
 
 @pytest.fixture(scope="module")

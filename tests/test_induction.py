@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from terms import LISTS, REVERSING, TOKENS, interpret, lists_up_to, terms_of_size
+from terms import LISTS, RECURSIVE, REVERSING, TOKENS, interpret, lists_up_to, terms_of_size
 
 from nsr.errors import ConfigError
+from nsr.reports.recursion import FUNCTIONS, measure
 from nsr.semantics import induction
 from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space, induce, judge, majority
 from nsr.semantics.programs import MAX_SIZE, Constant, parse_program, quote, size, subterms, to_text
@@ -37,6 +38,13 @@ REVERSING_PROGRAMS = [
     ("(reverse (cdr (reverse x0)))", 1),
     ("(append x1 (reverse x0))", 2),
     ("(reverse (append x0 x1))", 2),
+]
+RECURSIVE_PROGRAMS = [
+    ("(fold x0 nil (append rest (cons item nil)))", 1),
+    ("(append x0 (fold x0 nil (append rest (cons item nil))))", 1),
+    ("(fold (cdr x0) x0 (cdr rest))", 1),
+    ("(fold x0 nil (cons item (cons item rest)))", 1),
+    ("(append (fold x0 nil (append rest (cons item nil))) x1)", 2),
 ]
 GROUNDED_PROGRAMS = [
     ("(cons self nil)", 0),
@@ -212,6 +220,47 @@ def test_programs_that_reverse_are_found(text, arity, share):
     assert found.agreement == pytest.approx(1 - share)
     other = induce(examples, arity, SPACE, CONFIG, generator)
     assert other is None or not same(other.program, program, arity), "not without the primitive"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+@pytest.mark.parametrize(("text", "arity"), RECURSIVE_PROGRAMS)
+def test_programs_that_recur_are_found(text, arity, share):
+    program, generator = parse(text, arity, RECURSIVE), seeded()
+    space = Space(RECURSIVE, VOCABULARY)
+    examples = with_errors(examples_of(program, arity, 30, generator), share, generator)
+    found = induce(examples, arity, space, CONFIG, generator)
+    assert same(found.program, program, arity)
+    assert found.agreement == pytest.approx(1 - share)
+    assert space.bits(found.program, CONFIG) <= space.bits(program, CONFIG)
+    other = induce(examples, arity, SPACE, CONFIG, generator)
+    assert other is None or not same(other.program, program, arity), "not without recursion"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_functions_that_are_found_without_reverse(seed):
+    rows = measure(seed)
+    assert [(row["name"], row["primitives"]) for row in rows] == [
+        (name, primitives) for name in FUNCTIONS for primitives in ("list-recursive", "list-reverse")
+    ]
+    assert all(row["found"] for row in rows)
+    assert not any("reverse" in row["program"] for row in rows if row["primitives"] == "list-recursive")
+    assert rows[0]["program"] == "(fold x0 nil (append rest (cons item nil)))"
+
+
+def test_three_terms_are_joined_where_there_is_recursion():
+    examples = table(("A B C", "D E", "A A B C D E"), ("E F", "G", "E E F G"), ("H I", "L M", "H H I L M"))
+    config = InductionConfig(max_program_size=2)
+    found = find(examples, 2, Space(RECURSIVE), config)
+    assert to_text(found.program) == "(cons (car x0) (append x0 x1))"
+    assert find(examples, 2, config=config) is None
+
+
+def test_steps_differ_and_recur():
+    steps = [to_text(step) for step, _, _ in induction._steps(Space(RECURSIVE))]
+    assert "(append rest (cons item nil))" in steps
+    assert len(steps) == len(set(steps)) < 50
+    assert all("rest" in step for step in steps)
+    assert "rest" not in steps
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1])

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from terms import LISTS, REVERSING, TOKENS, interpret, lists, lists_up_to, terms, terms_of_size
+from terms import LISTS, RECURSIVE, REVERSING, TOKENS, interpret, lists, lists_up_to, terms, terms_of_size
 
 from nsr.semantics.inversion import invert
 from nsr.semantics.programs import Argument, Call, parse_program, uses
@@ -13,7 +13,7 @@ SHORT = list(lists_up_to(3))
 
 
 def pinned(term, slot) -> bool:
-    """Whether the argument occurs outside car and cdr: what :func:`invert` needs to find all solutions."""
+    """Whether the argument occurs outside car, cdr and folds: what :func:`invert` needs to find all solutions."""
     match term:
         case Argument(index):
             return index == slot
@@ -22,8 +22,9 @@ def pinned(term, slot) -> bool:
     return False
 
 
-def brute_force(term, wanted, arguments, slot):
-    return [value for value in SHORT if interpret(term, (*arguments[:slot], value, *arguments[slot + 1 :])) == wanted]
+def brute_force(term, wanted, arguments, slot, max_length=10_000):
+    tried = [(value, (*arguments[:slot], value, *arguments[slot + 1 :])) for value in SHORT]
+    return [value for value, given in tried if interpret(term, given, max_length) == wanted]
 
 
 @pytest.mark.parametrize("size", range(1, 6))
@@ -47,7 +48,9 @@ def test_all_small_programs_of_one_argument_that_reverse_or_ask_for_the_token(si
 
 
 @given(
-    terms(arity=2, most=15) | terms(arity=2, most=15, primitives=REVERSING, grounded=True),
+    terms(arity=2, most=15)
+    | terms(arity=2, most=15, primitives=REVERSING, grounded=True)
+    | terms(arity=2, most=25, primitives=RECURSIVE, grounded=True),
     lists,
     st.sampled_from(SHORT),
     st.integers(0, 1),
@@ -57,15 +60,15 @@ def test_programs_of_two_arguments(term, other, value, slot, token):
     """Sound and, where the unknown is pinned, complete up to the length that brute force reaches."""
     assume(uses(term, slot))
     arguments = (value, other, token) if slot == 0 else (other, value, token)
-    wanted = interpret(term, arguments)
+    wanted = interpret(term, arguments, 100)
     assume(wanted is not MISSING)
     found = invert(term, wanted, arguments, slot, 100)
     assert len(found) == len(set(found))
     for solution in found:
-        assert interpret(term, (*arguments[:slot], solution, *arguments[slot + 1 :])) == wanted
+        assert interpret(term, (*arguments[:slot], solution, *arguments[slot + 1 :]), 100) == wanted
     if pinned(term, slot):
         assert value in found
-        assert [each for each in found if len(each) <= 3] == brute_force(term, wanted, arguments, slot)
+        assert [each for each in found if len(each) <= 3] == brute_force(term, wanted, arguments, slot, 100)
     else:
         assert found == []
 
@@ -115,6 +118,21 @@ def test_programs_of_two_arguments(term, other, value, slot, token):
 def test_cases(text, wanted, arguments, slot, solutions):
     program = parse_program(text, REVERSING, 2)
     found = invert(program, tuple(wanted.split()), [*(tuple(each.split()) for each in arguments), "S"], slot, 100)
+    assert [" ".join(each) for each in found] == solutions
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "solutions"),
+    [
+        ("(fold x0 nil (append rest (cons item nil)))", "A B", []),  # as with car and cdr, it is not looked into
+        ("(append x0 (fold x0 nil (append rest (cons item nil))))", "A B B A", ["A B"]),
+        ("(append x0 (fold x0 nil (append rest (cons item nil))))", "A B A B", []),
+        ("(append x0 (fold x1 nil (append rest (cons item nil))))", "A D C", ["A"]),
+        ("(append x0 (fold x1 nil (append rest (cons item nil))))", "A C D", []),
+    ],
+)
+def test_folds(text, wanted, solutions):
+    found = invert(parse_program(text, RECURSIVE, 2), tuple(wanted.split()), [MISSING, ("C", "D")], 0, 100)
     assert [" ".join(each) for each in found] == solutions
 
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from terms import LISTS, REVERSING, TOKENS, interpret, lists, terms
+from terms import LISTS, RECURSIVE, REVERSING, TOKENS, interpret, lists, terms
 
 from nsr.errors import ConfigError, ProgramError
 from nsr.semantics.inversion import invert
@@ -13,6 +13,9 @@ from nsr.semantics.programs import (
     Argument,
     Call,
     Constant,
+    Fold,
+    Item,
+    Rest,
     Self,
     compile_term,
     grounded,
@@ -39,6 +42,11 @@ def parse(text, arity=2):
 @given(terms(arity=2, tokens=TOKENS + ODD_TOKENS, primitives=REVERSING, grounded=True))
 def test_text_round_trip(term):
     assert parse_program(to_text(term), REVERSING, 2) == term
+
+
+@given(terms(arity=2, most=40, tokens=TOKENS + ODD_TOKENS, primitives=RECURSIVE, grounded=True))
+def test_text_round_trip_of_folds(term):
+    assert parse_program(to_text(term), RECURSIVE, 2) == term
 
 
 def test_text_of_each_kind_of_term():
@@ -105,6 +113,39 @@ def test_a_program_without_arguments_has_none():
         parse("x0", arity=0)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("(fold x0 nil\n (append rest x0))", "line 2, column 15: x0 is not allowed in the step of a fold"),
+        ("(fold x0 nil (cons self rest))", "line 1, column 20: self is not allowed in the step of a fold"),
+        ("(fold x0 nil (fold rest nil rest))", "line 1, column 14: fold is not allowed in the step of a fold"),
+        ("(append x0\n rest)", "line 2, column 2: rest is allowed only in the step of a fold"),
+        ("(cons item x0)", "line 1, column 7: item is allowed only in the step of a fold"),
+        ("rest", "line 1, column 1: rest is allowed only in the step of a fold"),
+        ("(fold rest nil rest)", "line 1, column 7: rest is allowed only in the step of a fold"),
+        ("(fold x0 (cons item nil) rest)", "line 1, column 16: item is allowed only in the step of a fold"),
+        ("(cdr (fold x0 nil))", "line 1, column 6: fold takes 3 arguments, not 2"),
+        ("(fold x0 nil rest x1)", "line 1, column 1: fold takes 3 arguments, not 4"),
+        ("fold", "line 1, column 1: fold takes 3 arguments, not 0"),
+        ("(fold self nil rest)", "line 1, column 1: argument 1 of fold must have type list, not token"),
+        ("(fold x0 (car x1) rest)", "line 1, column 1: argument 2 of fold must have type list, not token"),
+        ("(fold x0 nil item)", "line 1, column 1: argument 3 of fold must have type list, not token"),
+        ("(fold x0 nil (cons rest nil))", "line 1, column 14: argument 1 of cons must have type token, not list"),
+        ("(item x0)", "line 1, column 1: unknown primitive 'item'; known: nil, cons, append, car, cdr, fold"),
+    ],
+)
+def test_wrong_folds(text, message):
+    with pytest.raises(ProgramError) as error:
+        parse_program(text, RECURSIVE, 2)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(("text", "name"), [("(fold x0 nil x0)", "fold"), ("(cons item x0)", "item"), ("rest", "rest")])
+def test_folds_are_only_for_primitives_with_recursion(text, name):
+    with pytest.raises(ProgramError, match=f"unknown primitive '{name}'; known: nil, cons, append, car, cdr$"):
+        parse(text)
+
+
 # Terms
 
 
@@ -113,6 +154,14 @@ def test_subterms_come_outermost_first():
     assert [to_text(each) for each in subterms(term)] == [to_text(term), '"A"', "(append x0 x1)", "x0", "x1"]
     assert size(term) == 5
     assert (uses(term, 1), uses(term, 2)) == (True, False)
+
+
+def test_terms_inside_a_fold():
+    term = parse_program("(fold x1 nil (cons item rest))", RECURSIVE, 2)
+    assert term == Fold(Argument(1), Call(LISTS["nil"]), Call(LISTS["cons"], (Item(), Rest())))
+    assert [to_text(each) for each in subterms(term)][1:] == ["x1", "nil", "(cons item rest)", "item", "rest"]
+    assert (uses(term, 0), uses(term, 1)) == (False, True)
+    assert [result_type(each, Type.INT) for each in (term, Item(), Rest())] == [Type.LIST, Type.TOKEN, Type.LIST]
 
 
 def test_result_type():
@@ -146,6 +195,8 @@ def test_quote(value):
 def test_primitive_sets_are_known_by_name():
     assert primitive_set("list") is PRIMITIVES["list"]
     assert REVERSING.primitives == (*LISTS.primitives, REVERSING["reverse"])
+    assert RECURSIVE.primitives == LISTS.primitives
+    assert [each.name for each in PRIMITIVES.values() if each.recursion] == ["list-recursive"]
     with pytest.raises(ConfigError, match="unknown primitives 'lists'; known: list"):
         primitive_set("lists")
 
@@ -173,6 +224,49 @@ def test_running_is_what_the_reference_does(term, arguments, max_length):
 )
 def test_and_at_a_token(term, arguments, max_length):
     assert compile_term(term, max_length)(arguments) == interpret(term, arguments, max_length)
+
+
+@given(
+    terms(arity=2, most=40, primitives=RECURSIVE, grounded=True),
+    st.tuples(lists, lists, st.sampled_from(("A", "B", "C"))),
+    st.integers(0, 20),
+)
+def test_folds_are_recursion(term, arguments, max_length):
+    assert compile_term(term, max_length)(arguments) == interpret(term, arguments, max_length)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("(fold x0 nil (append rest (cons item nil)))", "C B A"),
+        ("(fold x0 x1 (cons item rest))", "A B C D"),
+        ("(fold (cdr x0) x0 (cdr rest))", "C"),
+        ("(fold x0 nil (cons item (cons item rest)))", "A A B B C C"),
+        ('(fold x0 nil (cons "A" rest))', "A A A"),
+        ("(fold nil x1 (cdr rest))", "D"),
+        ("(fold (fold x0 nil (append rest (cons item nil))) x1 (cons item rest))", "C B A D"),
+    ],
+)
+def test_folds(text, value):
+    run = compile_term(parse_program(text, RECURSIVE, 2), 6)
+    assert run((("A", "B", "C"), ("D",))) == tuple(value.split())
+
+
+@pytest.mark.parametrize("text", ["(fold (cdr nil) x0 rest)", "(fold x0 (cdr nil) nil)", "(fold x0 nil (cdr rest))"])
+def test_undefined_in_a_fold_is_undefined(text):
+    assert compile_term(parse_program(text, RECURSIVE, 1), 100)((("A", "B"),)) is MISSING
+
+
+def test_folds_over_long_lists():
+    run = compile_term(parse_program("(fold x0 nil (append rest (cons item nil)))", RECURSIVE, 1), 5_000)
+    items = tuple(map(str, range(5_000)))
+    assert run((items,)) == items[::-1]
+    assert run(((*items, "A"),)) is MISSING
+    assert run((MISSING,)) is MISSING
+    twice = compile_term(parse_program("(fold x0 x0 (append rest rest))", RECURSIVE, 1), 5_000)
+    assert twice((items,)) is MISSING, "however long it would be"
+    same = compile_term(parse_program("(fold x0 nil rest)", RECURSIVE, 1), 5_000)
+    assert same(((*items, "A"),)) is MISSING, "steps are counted too"
 
 
 @pytest.mark.parametrize("text", ["(cdr nil)", "(cons (car nil) x0)", "(append x0 (cdr nil))", "(append (cdr nil) x0)"])

@@ -1,9 +1,11 @@
-"""The benchmark: the seconds that learning and inference take on SCAN ``length``, and their ratio to a reference.
+"""The benchmark: the seconds that learning and inference take on a split, and their ratio to a reference.
 
 Seconds belong to a machine. So every one is also stated as a ratio to what the same machine, in the same run, needs for
 one epoch of a usual network on the same training data: the LSTM with attention of :mod:`nsr.baselines.seq2seq`.
 Each figure is the median of several runs. Where results are remembered (:class:`nsr.semantics.execution.Executor`),
 every run starts with an empty memo, unless it says "warm".
+
+SCAN ``length`` has its parts measured one by one; of PCFG SET ``pcfgset`` the whole is measured, and deduction.
 """
 
 from __future__ import annotations
@@ -33,12 +35,13 @@ from nsr.reports.plots import growth_plot
 from nsr.runs import to_json, write_file
 from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Example, InductionConfig, Space, induce, majority
-from nsr.semantics.lexicon import Key
+from nsr.semantics.lexicon import Key, Lexicon
 from nsr.semantics.values import Value
 from nsr.syntax.parser import Parser
 from nsr.tasks import Dataset, Examples, Task, make_task
 
-TASK, SPLIT = "scan", "length"
+SPLITS = {"scan": "length", "pcfg": "pcfgset"}  # what is measured of each task
+LONG_EPOCH = 60.0  # seconds; a reference that would take longer is known from a part of its epoch
 SHORT = 4  # tokens of the sentences whose trees are all enumerated
 VERBS, TURNS = ("walk", "look", "run", "jump"), ("left", "right")
 ACTIONS = {verb: f"I_{verb.upper()}" for verb in VERBS} | {turn: f"I_TURN_{turn.upper()}" for turn in TURNS}
@@ -48,12 +51,13 @@ ACTIONS = {verb: f"I_{verb.upper()}" for verb in VERBS} | {turn: f"I_TURN_{turn.
 class BenchmarkConfig:
     """What is measured, and how often."""
 
+    task: str = "scan"  # one of SPLITS
     seed: int = 0  # of training, samples and synthetic commands
     data_dir: Path | None = None  # the authors' files; None to generate the data
     repeats: int = 5  # runs behind each figure; fewer of what takes long, one of the reference
     reference: bool = True  # whether to measure it; without it there are no ratios
     probe: int = 1_024  # examples by which the reference's number of threads is chosen
-    extrapolate: bool = False  # let its epoch be known from these examples alone
+    extrapolate: bool = False  # let its epoch be known from these examples alone, even a short one
     sample: int = 1_000  # training sentences that are explained, and used as evidence
     max_bank: int = 4_000  # distinct terms that an enumeration keeps, at most
     growth_examples: tuple[int, ...] = (1_000, 4_000, 16_000)
@@ -62,6 +66,8 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         """Refuse to measure nothing."""
+        if self.task not in SPLITS:
+            raise ConfigError(f"there is no benchmark for task {self.task!r}; there is one for {', '.join(SPLITS)}")
         if self.repeats < 1:
             raise ConfigError(f"repeats must be at least 1, not {self.repeats}")
 
@@ -96,8 +102,8 @@ def benchmark(config: BenchmarkConfig, say: Callable[[str], None] = lambda step:
         "machine": machine(),
         "settings": {**asdict(config), "data_dir": None if config.data_dir is None else str(config.data_dir)},
     }
-    task = make_task(TASK)
-    data = task.load(SPLIT, seed=config.seed, data_dir=config.data_dir)
+    task, split = make_task(config.task), SPLITS[config.task]
+    data = task.load(split, seed=config.seed, data_dir=config.data_dir)
     with tempfile.TemporaryDirectory() as folder:
         say("train in a process of its own")
         speed = measure_process(config, Path(folder))
@@ -107,46 +113,48 @@ def benchmark(config: BenchmarkConfig, say: Callable[[str], None] = lambda step:
         speed.append(measure_reference(data.train, config))
     say("deduce")
     speed += measure_deduction(model, data.test, config)
-    say("deduce and abduce")
-    speed += measure_abduction(model, data.train, config)
-    say("induce")
-    speed += measure_induction(model, data.train, config)
-    say("train on more and more examples")
-    examples = measure_growth_in_examples(task, data, config)
-    say("deduce longer and longer sentences")
-    tokens = measure_growth_in_tokens(model, config)
-    sections = {
-        "Speed": speed,
-        "Growth: training against examples": examples,
-        "Growth: deduction against length": tokens,
-    }
+    sections = {"Speed": speed}
+    if config.task == "scan":
+        say("deduce and abduce")
+        speed += measure_abduction(model, data.train, config)
+        say("induce")
+        speed += measure_induction(model, data.train, config)
+        say("train on more and more examples")
+        sections["Growth: training against examples"] = measure_growth_in_examples(task, data, config)
+        say("deduce longer and longer sentences")
+        sections["Growth: deduction against length"] = measure_growth_in_tokens(model, config)
     seconds = round(time.perf_counter() - began, 1)
-    return Report(f"{TASK} {SPLIT}", {**provenance, "seconds": seconds}, sections)
+    return Report(f"{config.task} {split}", {**provenance, "data": data.source, "seconds": seconds}, sections)
 
 
 def write_report(report: Report, folder: Path) -> None:
-    """Write ``benchmark.json``, ``benchmark.md`` and ``growth.png``.
+    """Write ``benchmark.json``, ``benchmark.md`` and ``growth.png``; for PCFG SET only ``benchmark-pcfg.*``.
 
     Raises:
         ConfigError: matplotlib is not installed.
         RunError: the folder cannot be written.
     """
+    task = report.provenance["settings"]["task"]
+    name = "benchmark" if task == "scan" else f"benchmark-{task}"
+    files = {f"{name}.json": to_json(report.to_json()), f"{name}.md": report.to_markdown().encode()}
+    if report.group("examples"):
+        files["growth.png"] = _plot(report)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, content in files.items():
+            write_file(folder / file, content)
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from None
+
+
+def _plot(report: Report) -> bytes:
+    """How time grows, as a PNG."""
     examples = [(each.count, each.seconds, each.facts["% test accuracy"]) for each in report.group("examples")]
     tokens = [
         (length, 1000 * each.seconds / each.count, each.facts["% right"])
         for length, each in zip(report.provenance["settings"]["growth_tokens"], report.group("tokens"), strict=True)
     ]
-    files = {
-        "benchmark.json": to_json(report.to_json()),
-        "benchmark.md": report.to_markdown().encode(),
-        "growth.png": growth_plot(examples, tokens, report.caption()),
-    }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_file(folder / name, content)
-    except OSError as error:
-        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from None
+    return growth_plot(examples, tokens, report.caption())
 
 
 # What is measured, one function a thing.
@@ -158,7 +166,8 @@ def measure_process(config: BenchmarkConfig, folder: Path) -> list[Measurement]:
     Raises:
         RunError: it failed, or did not end with its metrics.
     """
-    command = [sys.executable, "-m", "nsr", "train", TASK, "--split", SPLIT, "--seed", str(config.seed)]
+    command = [sys.executable, "-m", "nsr", "train", config.task, "--split", SPLITS[config.task], "--seed"]
+    command.append(str(config.seed))
     if config.data_dir is not None:
         command += ["--data-dir", str(config.data_dir)]
     done = [
@@ -183,11 +192,12 @@ def measure_reference(train: Examples, config: BenchmarkConfig) -> Measurement:
 
     It gets torch's default number of threads or only one, whichever is faster on a sample: on a busy machine the
     threads wait for each other, and a reference slowed down tenfold would flatter everything that is compared with it.
+    An epoch of more than ``LONG_EPOCH`` seconds is not run to its end but extrapolated from the sample.
     """
     sample = _sample(train, config.probe, config.seed)
     probes = {threads: _epoch(sample, train, config.seed, threads) for threads in {torch.get_num_threads(), 1}}
     threads = min(probes, key=probes.get)
-    if config.extrapolate:
+    if config.extrapolate or probes[threads] * len(train) / len(sample) > LONG_EPOCH:
         name = f"LSTM+attention: one epoch (extrapolated from {len(sample):,} examples)"
         seconds = probes[threads] * len(train) / len(sample)
     else:
@@ -316,7 +326,7 @@ def evidence_of(model: NSR, examples: Examples) -> dict[Key, KeyEvidence]:
     deduction = deduce(modules, examples.inputs, model.config.learning.beam)
     trees = deduction.trees.take(deduction.row[deduction.row >= 0])
     nodes = Nodes(Proposals.exact(trees), execute(modules, trees))
-    return collect(nodes, np.ones(len(trees)), modules.executor.values, modules.lexicon)
+    return collect(nodes, np.ones(len(trees)), modules.executor.values, Lexicon(modules.lexicon.symbols))
 
 
 def count_terms(examples: Sequence[Example], arity: int, space: Space, settings: InductionConfig) -> int:

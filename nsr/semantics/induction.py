@@ -11,6 +11,11 @@ included, by their posterior: a likelihood with a chance of error, and a prior b
 choice of a production, a constant also the choice of its token, so of two programs that explain the same examples the
 one without constants is often preferred although it is longer: it says more with less. Subsets are drawn until one
 without errors was most likely among them (Fischler and Bolles 1981).
+
+Where the primitives have recursion, lists are folded too. What a fold does is in its step, and the steps are the same
+for all tables: all terms of a few nodes over ``item`` and ``rest`` that differ in what they do. A fold with its step
+counts as one node when terms are grown by size, in its description length the step counts in full. The search also
+joins three terms then, by two calls: the results of folds are often pieces of what is wanted.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
@@ -28,10 +33,26 @@ import numpy as np
 
 from nsr.errors import ConfigError
 from nsr.semantics.primitives import Primitive, PrimitiveSet, Type
-from nsr.semantics.programs import MAX_SIZE, Argument, Call, Constant, Self, Term, compile_term, quote, size, subterms
+from nsr.semantics.programs import (
+    MAX_SIZE,
+    Argument,
+    Call,
+    Constant,
+    Fold,
+    Item,
+    Rest,
+    Self,
+    Term,
+    compile_term,
+    quote,
+    size,
+    subterms,
+)
 from nsr.semantics.values import MISSING, Value
 from nsr.settings import setting
 
+MAX_STEP = 5  # nodes of the step of a fold
+MAX_START = 2  # size of the start of a fold
 RISK = 0.01  # chance that no subset searched was right for a program that explains more than the best one found
 
 
@@ -205,6 +226,7 @@ class _Bank:
         self.config = config
         self.by_vector: dict[Type, dict[Vector, _Known]] = {kind: {} for kind in Type}
         self.by_size: dict[Type, dict[int, list[_Known]]] = {kind: defaultdict(list) for kind in Type}
+        self.by_first_value: dict[Type, dict[Value, list[Vector]]] = {kind: defaultdict(list) for kind in Type}
 
     @property
     def full(self) -> bool:
@@ -215,12 +237,14 @@ class _Bank:
         """Take the terms of this size over the bank's smaller terms, until the bank is full."""
         # A list longer than all in the examples leads nowhere unless cdr makes it shorter again, by one for each node.
         longest = self.longest + self.config.max_program_size - term_size
-        for known in self._leaves() if term_size == 1 else self._calls(term_size):
+        for known in self._leaves() if term_size == 1 else self._larger(term_size, longest):
             rival = self.by_vector[known.type].get(known.vector)
             if rival is not None and rival.bits <= known.bits:
                 continue
             if any(value is MISSING or _length(value) > longest for value in known.vector):
                 continue
+            if rival is None:
+                self.by_first_value[known.type][known.vector[0]].append(known.vector)
             self.by_vector[known.type][known.vector] = known
             self.by_size[known.type][term_size].append(known)
             if self.full:
@@ -238,8 +262,26 @@ class _Bank:
             firsts, seconds = (self.by_vector[kind] for kind in primitive.arguments)
             for first in firsts.values():
                 rest = _residual(primitive, first.vector, self.wanted)
-                if rest is not None and rest in seconds:
+                if rest is None:
+                    continue
+                if rest in seconds:
                     yield self._call(primitive, (first, seconds[rest]), self.wanted)
+                elif self.space.primitives.recursion and rest != self.wanted:
+                    yield from self._join_rest(primitive, first, rest)
+
+    def _join_rest(self, outer: Primitive, left: _Known, wanted: Vector) -> Iterator[_Known]:
+        """The calls of ``outer`` on ``left`` and on a call that gives what ``outer`` needs there."""
+        for primitive in self.space.primitives.primitives:
+            if primitive.invert is None or len(primitive.arguments) != 2 or primitive.result is not outer.arguments[1]:
+                continue
+            firsts, seconds = (self.by_vector[kind] for kind in primitive.arguments)
+            by_value = self.by_first_value[primitive.arguments[0]]
+            for value, _ in primitive.invert(wanted[0], (None, None)):
+                for vector in by_value.get(value, ()):
+                    rest = _residual(primitive, vector, wanted)
+                    if rest is not None and rest in seconds:
+                        right = self._call(primitive, (firsts[vector], seconds[rest]), wanted)
+                        yield self._call(outer, (left, right), self.wanted)
 
     def _leaves(self) -> Iterator[_Known]:
         """Arguments, primitives without arguments and, last, constants."""
@@ -254,6 +296,28 @@ class _Bank:
         for constant in map(Constant, self._constants()):
             vector = (constant.value,) * len(self.wanted)
             yield _Known(constant, Type.TOKEN, vector, self.space.bits(constant, self.config))
+
+    def _larger(self, term_size: int, longest: int) -> Iterator[_Known]:
+        yield from self._calls(term_size)
+        if self.space.primitives.recursion:
+            yield from self._folds(term_size, longest)
+
+    def _folds(self, term_size: int, longest: int) -> Iterator[_Known]:
+        """Folds over lists of the bank that never grow longer than this; a fold and its step count as one node."""
+        steps = _steps(self.space)
+        lists = self.by_size[Type.LIST]
+        for items_size, start_size in _compositions(term_size - 1, 2):
+            if start_size > MAX_START:
+                continue
+            for items, start in itertools.product(lists[items_size], lists[start_size]):
+                if not any(items.vector):
+                    continue
+                bits = items.bits + start.bits
+                for step, run, step_size in steps:
+                    vector = _fold_all(items.vector, start.vector, run, longest)
+                    if vector is not None:
+                        step_bits = (1 + step_size) * self.config.bits_per_node
+                        yield _Known(Fold(items.term, start.term, step), Type.LIST, vector, bits + step_bits)
 
     def _calls(self, term_size: int) -> Iterator[_Known]:
         """Primitives applied to terms of the bank."""
@@ -273,6 +337,46 @@ class _Bank:
         """Tokens that every wanted value has: a constant of the program shows in all of its results."""
         wanted = [set(value) for value in self.wanted if isinstance(value, tuple)]
         return sorted(set(self.space.constants).intersection(*wanted)) if wanted else []
+
+
+Step = tuple[Term, Callable[[tuple[Value, ...]], Value], int]  # of a fold: the term, what runs it, its size
+
+
+@lru_cache(maxsize=16)
+def _steps(space: Space) -> list[Step]:
+    """The steps that differ on lists of fresh tokens, smallest first; those that leave out ``rest`` do not recur."""
+    probes = [(f"item{length}", tuple(f"rest{length}.{place}" for place in range(length))) for length in range(4)]
+    seen: set[tuple[Type, Vector]] = set()
+    by_size: dict[Type, dict[int, list[Term]]] = {kind: defaultdict(list) for kind in Type}
+    steps = []
+    for term_size in range(1, MAX_STEP + 1):
+        new: list[tuple[Type, Term]] = [(Type.TOKEN, Item()), (Type.LIST, Rest())] if term_size == 1 else []
+        for primitive in space.primitives.primitives:
+            for sizes in _compositions(term_size - 1, len(primitive.arguments)):
+                pools = [by_size[kind][part] for kind, part in zip(primitive.arguments, sizes, strict=True)]
+                new += [(primitive.result, Call(primitive, parts)) for parts in itertools.product(*pools)]
+        for kind, term in new:
+            run = compile_term(term, space.max_length)
+            vector = tuple(map(run, probes))
+            if (kind, vector) in seen or all(value is MISSING for value in vector):
+                continue
+            seen.add((kind, vector))
+            by_size[kind][term_size].append(term)
+            if kind is Type.LIST and term_size > 1 and any(isinstance(inner, Rest) for inner in subterms(term)):
+                steps.append((term, run, term_size))
+    return steps
+
+
+def _fold_all(items: Vector, starts: Vector, run: Callable[[tuple[Value, ...]], Value], longest: int) -> Vector | None:
+    """The values of a fold, or None if one is undefined or was longer than ``longest`` on the way."""
+    values = []
+    for tokens, value in zip(items, starts, strict=True):
+        for token in reversed(tokens):
+            value = run((token, value))
+            if value is MISSING or len(value) > longest:
+                return None
+        values.append(value)
+    return tuple(values)
 
 
 def _residual(primitive: Primitive, first: Vector, wanted: Vector) -> Vector | None:

@@ -2,8 +2,8 @@
 
 This is how abduction passes a wanted value from a node down to a dependent. The inverses of primitives are composed
 through the term, and every candidate is checked by running the program. So what is returned is always right. It is
-also complete if the unknown occurs at least once outside the primitives without inverse (``car`` and ``cdr``);
-otherwise nothing is returned.
+also complete if the unknown occurs at least once outside folds and the primitives without inverse (``car`` and
+``cdr``); otherwise nothing is returned.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
-from nsr.semantics.programs import Argument, Call, Constant, Self, Term, compile_term, uses
+from nsr.semantics.programs import Argument, Call, Constant, Fold, Self, Term, compile_term, uses
 from nsr.semantics.values import MISSING, Value
 
 
@@ -75,9 +75,11 @@ class _Equation:
                 return ANY if value == wanted else set()
             case Self():
                 return ANY if self.arguments[-1] == wanted else set()
+            case Call() | Fold() if not uses(term, self.slot):
+                return ANY if self._value(term) == wanted else set()
+            case Fold():
+                return ANY
             case Call(primitive, inner):
-                if not uses(term, self.slot):
-                    return ANY if self._value(term) == wanted else set()
                 if primitive.invert is None:
                     return ANY
                 known = [None if uses(each, self.slot) else self._value(each) for each in inner]

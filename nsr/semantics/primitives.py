@@ -57,12 +57,14 @@ class PrimitiveSet:
     """A named choice of primitives.
 
     ``value_type`` is the type of every symbol's value, ``quote`` writes a value as a nest of (name, arguments) calls.
+    With ``recursion``, programs may also fold lists, see :class:`nsr.semantics.programs.Fold`.
     """
 
     name: str
     value_type: Type
     primitives: tuple[Primitive, ...]
     summary: str
+    recursion: bool = False
 
     def __getitem__(self, name: str) -> Primitive:
         for primitive in self.primitives:
@@ -113,6 +115,13 @@ PRIMITIVES: dict[str, PrimitiveSet] = {
         Type.LIST,
         (NIL, CONS, APPEND, CAR, CDR, REVERSE),
         "as list, and reverse",
+    ),
+    "list-recursive": PrimitiveSet(
+        "list-recursive",
+        Type.LIST,
+        (NIL, CONS, APPEND, CAR, CDR),
+        "as list, and structural recursion over lists",
+        recursion=True,
     ),
 }
 

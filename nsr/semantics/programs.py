@@ -3,6 +3,9 @@
 A program of arity n is a closed term ``λ x0 ... x(n-1). body``; only the body is kept and written, since the binders
 follow from the arity. The text form is an s-expression, read by ``grammars/program.lark``:
 ``(cons "I_TURN_LEFT" x0)``.
+
+Recursion is structural: ``(fold x0 nil (append rest (cons item nil)))`` takes a step for each token of a list, so every
+program ends, after at most ``max_length`` steps for each of its folds.
 """
 
 from __future__ import annotations
@@ -52,7 +55,29 @@ class Call:
     arguments: tuple[Term, ...] = ()
 
 
-Term = Argument | Constant | Self | Call
+@dataclass(frozen=True, slots=True)
+class Item:
+    """``item``, in the step of a fold: the token that the step is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """``rest``, in the step of a fold: the value of the fold over the tokens behind ``item``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Structural recursion over a list: ``start`` for no items, else ``step`` of the first item and the rest's value.
+
+    The step is closed over ``item`` and ``rest``: no arguments, no ``self`` and no other fold are in it.
+    """
+
+    items: Term
+    start: Term
+    step: Term
+
+
+Term = Argument | Constant | Self | Call | Item | Rest | Fold
 
 
 def subterms(term: Term) -> Iterator[Term]:
@@ -63,6 +88,8 @@ def subterms(term: Term) -> Iterator[Term]:
         yield current
         if isinstance(current, Call):
             stack.extend(reversed(current.arguments))
+        elif isinstance(current, Fold):
+            stack.extend((current.step, current.start, current.items))
 
 
 def size(term: Term) -> int:
@@ -87,8 +114,10 @@ def result_type(term: Term, argument_type: Type) -> Type:
             return argument_type
         case Constant(value):
             return {str: Type.TOKEN, int: Type.INT, Sentinel: Type.NOTHING}[type(value)]
-        case Self():
+        case Self() | Item():
             return Type.TOKEN
+        case Rest() | Fold():
+            return Type.LIST
         case Call(primitive):
             return primitive.result
 
@@ -112,6 +141,12 @@ def to_text(term: Term) -> str:
             return "empty" if value is EMPTY else json.dumps(value, ensure_ascii=False)
         case Self():
             return "self"
+        case Item():
+            return "item"
+        case Rest():
+            return "rest"
+        case Fold(items, start, step):
+            return f"(fold {to_text(items)} {to_text(start)} {to_text(step)})"
         case Call(primitive, ()):
             return primitive.name
         case Call(primitive, arguments):
@@ -148,11 +183,13 @@ def build_term(tree: Tree, primitives: PrimitiveSet, arity: int) -> Term:
     """The checked term of a parse tree from ``grammars/program.lark``.
 
     Raises:
-        ProgramError: line and column of an unknown name, a wrong number of arguments, a wrong type or a term that is
-            too large.
+        ProgramError: line and column of an unknown name, a wrong number of arguments, a wrong type, what may not be
+            inside or outside the step of a fold, or a term that is too large.
     """
     if sum(1 for _ in tree.iter_subtrees()) > MAX_SIZE:
         raise ProgramError(f"{position(tree.meta)}: more than {MAX_SIZE} nodes")
+    if primitives.recursion:
+        _check_steps(tree)
     try:
         term = _TermBuilder(primitives, arity).transform(tree)
     except VisitError as error:
@@ -162,6 +199,26 @@ def build_term(tree: Tree, primitives: PrimitiveSet, arity: int) -> Term:
     if term != Constant(EMPTY):
         _require_type(term, primitives, primitives.value_type, f"{position(tree.meta)}: the program")
     return term
+
+
+def _check_steps(tree: Tree) -> None:
+    """``item`` and ``rest`` are only in steps, arguments, ``self`` and folds only outside.
+
+    Raises:
+        ProgramError: line and column of the first that is not where it may be.
+    """
+    stack = [(tree, False)]
+    while stack:
+        current, in_step = stack.pop()
+        name, *inner = current.children
+        if in_step and (current.data == "argument" or name in ("self", "fold")):
+            raise ProgramError(f"{position(current.meta)}: {name} is not allowed in the step of a fold")
+        if not in_step and current.data == "name" and name in ("item", "rest"):
+            raise ProgramError(f"{position(current.meta)}: {name} is allowed only in the step of a fold")
+        steps = [in_step] * len(inner)
+        if name == "fold" and len(inner) > 2:
+            steps[2] = True
+        stack.extend(reversed(list(zip(inner, steps, strict=True))))
 
 
 def read_string(token: Token) -> str:
@@ -205,21 +262,31 @@ class _TermBuilder(Transformer_NonRecursive):
         return self.arguments[children[0]]
 
     def name(self, meta, children) -> Term:
-        word = {"self": Self(), "empty": Constant(EMPTY)}.get(children[0])
+        words: dict[str, Term] = {"self": Self(), "empty": Constant(EMPTY)}
+        if self.primitives.recursion:
+            words |= {"item": Item(), "rest": Rest()}
+        word = words.get(children[0])
         return self.call(meta, children) if word is None else word
 
     def call(self, meta, children) -> Term:
         name, *arguments = children
+        if self.primitives.recursion and name == "fold":
+            self.check(meta, name, arguments, (Type.LIST, Type.LIST, Type.LIST))
+            return Fold(*arguments)
         if name not in self.primitives:
-            known = ", ".join(primitive.name for primitive in self.primitives.primitives)
-            raise ProgramError(f"{position(meta)}: unknown primitive '{name}'; known: {known}")
+            known = [primitive.name for primitive in self.primitives.primitives] + ["fold"] * self.primitives.recursion
+            raise ProgramError(f"{position(meta)}: unknown primitive '{name}'; known: {', '.join(known)}")
         primitive = self.primitives[name]
-        where, count = position(meta), len(primitive.arguments)
-        if len(arguments) != count:
-            raise ProgramError(f"{where}: {name} takes {count} arguments, not {len(arguments)}")
-        for place, (kind, argument) in enumerate(zip(primitive.arguments, arguments, strict=True), start=1):
-            _require_type(argument, self.primitives, kind, f"{where}: argument {place} of {name}")
+        self.check(meta, name, arguments, primitive.arguments)
         return Call(primitive, tuple(arguments))
+
+    def check(self, meta, name: str, arguments: list[Term], kinds: tuple[Type, ...]) -> None:
+        """Raise an error unless there are as many arguments as types, and of these types."""
+        where = position(meta)
+        if len(arguments) != len(kinds):
+            raise ProgramError(f"{where}: {name} takes {len(kinds)} arguments, not {len(arguments)}")
+        for place, (kind, argument) in enumerate(zip(kinds, arguments, strict=True), start=1):
+            _require_type(argument, self.primitives, kind, f"{where}: argument {place} of {name}")
 
 
 def _require_type(term: Term, primitives: PrimitiveSet, wanted: Type, what: str) -> None:
@@ -232,7 +299,9 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
     """A closure that runs the term on a tuple of argument values; for ``self``, the node's token follows the others.
 
     Undefinedness is strict: MISSING inside gives MISSING. A call that makes a list longer than ``max_length`` is
-    MISSING too, so that a program bounded in size is bounded in memory.
+    MISSING too, so that a program bounded in size is bounded in memory; so is a fold over one.
+
+    A step runs on the pair of ``item`` and ``rest``.
     """
     match term:
         case Argument(index):
@@ -241,6 +310,12 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
             return lambda arguments: value
         case Self():
             return itemgetter(-1)
+        case Item():
+            return itemgetter(0)
+        case Rest():
+            return itemgetter(1)
+        case Fold(items, start, step):
+            return _fold(*(compile_term(each, max_length) for each in (items, start, step)), max_length)
         case Call(primitive, ()):
             constant = primitive.apply()
             return lambda arguments: constant
@@ -250,6 +325,20 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
             return _binary(primitive.apply, compile_term(left, max_length), compile_term(right, max_length), max_length)
         case Call(primitive, inner):
             return _nary(primitive.apply, [compile_term(each, max_length) for each in inner], max_length)
+
+
+def _fold(items, start, step, max_length):
+    def run(arguments):
+        tokens, value = items(arguments), start(arguments)
+        if tokens is MISSING or value is MISSING or len(tokens) > max_length:
+            return MISSING
+        for token in reversed(tokens):
+            value = step((token, value))
+            if value is MISSING:
+                return MISSING
+        return value
+
+    return run
 
 
 def _bounded(value: Value, max_length: int) -> Value:

@@ -81,21 +81,28 @@ class Pcfg(Task):
     """PCFG SET. ``exceptions`` is for the split ``overgeneralisation``: how many inputs are exceptions, in percent.
 
     It is a share of the inputs with the rarer of the two functions whose combination has an exceptional meaning.
+
+    Without ``reverse``, that primitive is not given, and programs may recur on lists instead.
     """
 
     name: ClassVar[str] = "pcfg"
     splits: ClassVar[tuple[str, ...]] = (*SPLITS, *CHANGED)
     default_split: ClassVar[str] = "pcfgset"
-    primitives: ClassVar[str] = "list-reverse"
     knowledge: ClassVar[Mapping[str, Any]] = {"literals": True, "separators": SEPARATOR}
     tests: ClassVar[tuple[str, ...]] = tuple(TESTS)
 
     exceptions: float = 0.1
+    reverse: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a share that is none."""
         if not 0 < self.exceptions <= 100:
             raise ConfigError(f"exceptions must be a percentage, above 0 and at most 100, not {self.exceptions!r}")
+
+    @property
+    def primitives(self) -> str:
+        """With the primitive ``reverse``, or with recursion in its place."""
+        return "list-reverse" if self.reverse else "list-recursive"
 
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
         """The examples of a split; see :meth:`Task.load`.

@@ -1,0 +1,104 @@
+"""Which functions of lists are induced without ``reverse``, by recursion, and which with it.
+
+The functions are those of PCFG (Hupkes et al. 2020) that take one list.
+"""
+
+from __future__ import annotations
+
+import statistics
+import string
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nsr.reports.tables import markdown
+from nsr.semantics.induction import Example, InductionConfig, Space, induce
+from nsr.semantics.primitives import primitive_set
+from nsr.semantics.programs import compile_term, to_text
+
+FUNCTIONS: dict[str, Callable[[tuple[str, ...]], tuple[str, ...]]] = {
+    "reverse": lambda items: items[::-1],
+    "shift": lambda items: items[1:] + items[:1],
+    "swap_first_last": lambda items: items[-1:] + items[1:-1] + items[:1],
+    "echo": lambda items: items + items[-1:],
+    "repeat": lambda items: items + items,
+}
+PRIMITIVES = ("list-recursive", "list-reverse")
+EXAMPLES = 20
+LENGTHS = (2, 6)
+TESTS = 100
+
+
+@dataclass(frozen=True)
+class Induced:
+    """One row.
+
+    Attributes:
+        name: of the function.
+        primitives: name of the primitive set.
+        found: share of the seeds with which the program is right on other lists, too, some longer than all examples.
+        seconds: mean over the seeds.
+        program: the text of that of the first seed.
+    """
+
+    name: str
+    primitives: str
+    found: float
+    seconds: float
+    program: str
+
+
+@dataclass(frozen=True)
+class InductionTable:
+    """Each function with each primitive set; ``title`` is the heading."""
+
+    title: str
+
+    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[Induced]:
+        """The rows; there are no official files for this."""
+        rows = []
+        for name in FUNCTIONS:
+            for primitives in PRIMITIVES:
+                runs = [_measure(name, primitives, seed) for seed in seeds]
+                found, seconds = (statistics.mean(run[what] for run in runs) for what in ("found", "seconds"))
+                rows.append(Induced(name, primitives, 100 * found, seconds, runs[0]["program"] or "none"))
+        return rows
+
+    def to_markdown(self, rows: Sequence[Induced]) -> str:
+        """The rows under the heading."""
+        names = ("function", "primitives", "found, % of seeds", "seconds", "program of the first seed")
+        cells = [
+            [row.name, row.primitives, f"{row.found:.0f}", f"{row.seconds:.3f}", f"`{row.program}`"] for row in rows
+        ]
+        return markdown(self.title, names, cells)
+
+
+def _measure(name: str, primitives: str, seed: int) -> dict[str, Any]:
+    function, generator = FUNCTIONS[name], np.random.default_rng(seed)
+    space = Space(primitive_set(primitives), tuple(string.ascii_uppercase))
+    examples = [Example((items,), function(items)) for items in _draw(generator, EXAMPLES, LENGTHS)]
+    tests = _draw(generator, TESTS, (LENGTHS[0], 2 * LENGTHS[1]))
+    start = time.perf_counter()
+    best = induce(examples, 1, space, InductionConfig(), generator)
+    seconds = time.perf_counter() - start
+    run = None if best is None else compile_term(best.program, space.max_length)
+    return {
+        "name": name,
+        "primitives": primitives,
+        "found": run is not None and all(run((items,)) == function(items) for items in tests),
+        "seconds": seconds,
+        "program": None if best is None else to_text(best.program),
+    }
+
+
+def _draw(generator: np.random.Generator, count: int, lengths: tuple[int, int]) -> list[tuple[str, ...]]:
+    """Different lists of distinct letters."""
+    drawn: dict[tuple[str, ...], None] = {}
+    while len(drawn) < count:
+        length = int(generator.integers(*lengths, endpoint=True))
+        drawn[tuple(generator.choice(list(string.ascii_uppercase), length, replace=False).tolist())] = None
+    return list(drawn)

@@ -1,0 +1,137 @@
+"""Which tables of results there are, and how they are made and kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from nsr.errors import RunError
+from nsr.reports.compositionality import JAIR, DeepTable, TestsTable
+from nsr.reports.measurement import commit, machine
+from nsr.reports.recursion import InductionTable
+from nsr.reports.tables import AccuracyTable, Variant
+from nsr.runs import to_json, write_file
+from nsr.tasks import pcfg, scan
+
+
+class Table(Protocol):
+    """Something that can be measured and written down; rows are dataclasses."""
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+
+    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[Any]:
+        """The rows, measured with these seeds; ``data_dir`` holds official files."""
+
+    def to_markdown(self, rows: Sequence[Any]) -> str:
+        """The rows under the heading."""
+
+
+def _scan_ablations() -> Iterator[Variant]:
+    changes = {
+        "default": {},
+        "no grammar mask": {"grammar_mask": False},
+        "identity of symbols always seen": {"embed": "identity"},
+        "left-arcs early": {"oracle": "early"},
+        "no consistency weighting": {"consistency": 0},
+        "Metropolis-Hastings": {"search": "mh"},
+    }
+    for split in ("addprim_jump", "length"):
+        for label, settings in changes.items():
+            yield Variant(f"{split}, {label}", split, settings)
+    yield Variant("length, no curriculum", "length", {"curriculum": "none"})
+
+
+PCFG_PUBLISHED = {
+    "LSTMS2S": {"pcfgset": "79 ± 1", "systematicity": "53 ± 3", "productivity": "30 ± 1"},
+    "ConvS2S": {"pcfgset": "85 ± 1", "systematicity": "56 ± 1", "productivity": "31 ± 2"},
+    "Transformer": {"pcfgset": "92 ± 1", "systematicity": "72 ± 0", "productivity": "50 ± 2"},
+    "NSR paper": dict.fromkeys(pcfg.SPLITS, "100"),
+}
+PCFG_SOURCES = f"{JAIR} NSR paper: Li et al. (2024), arXiv 2210.01603, abstract."
+TENTH = 7_779  # examples of 10k/train
+
+TABLES: dict[str, Table] = {
+    "scan": AccuracyTable("scan", "SCAN, word order projective", tuple(Variant(split, split) for split in scan.SPLITS)),
+    "scan-raw": AccuracyTable(
+        "scan",
+        "SCAN, word order raw (as published)",
+        tuple(Variant(split, split, {"word_order": "raw"}) for split in scan.SPLITS),
+    ),
+    "scan-size": AccuracyTable(
+        "scan",
+        "SCAN, accuracy against training size",
+        (
+            *(Variant(f"length, at most {k} tokens", "length", {"max_tokens": k}) for k in (3, 4, 5)),
+            Variant("length, all", "length"),
+            *(Variant(f"simple, {100 * share:g}%", "simple", {"fraction": share}) for share in (0.01, 0.02, 0.05, 0.1)),
+        ),
+    ),
+    "scan-ablations": AccuracyTable("scan", "SCAN, ablations", tuple(_scan_ablations())),
+    "pcfg": AccuracyTable(
+        "pcfg",
+        "PCFG SET",
+        (
+            *(Variant(split, split) for split in pcfg.SPLITS),
+            Variant("pcfgset, recursion instead of reverse", "pcfgset", {"reverse": False}),
+        ),
+        PCFG_PUBLISHED,
+        PCFG_SOURCES,
+    ),
+    "pcfg-generated": AccuracyTable(
+        "pcfg",
+        "PCFG SET, generated",
+        tuple(Variant(split, split, generated=True) for split in pcfg.SPLITS),
+        PCFG_PUBLISHED,
+        PCFG_SOURCES,
+    ),
+    "pcfg-size": AccuracyTable(
+        "pcfg",
+        "PCFG SET, accuracy against training size",
+        (
+            *(
+                Variant(f"{100 * count / TENTH:.1f}%", "pcfgset", {"fraction": count / TENTH})
+                for count in (500, 1000, 2000, 4000)
+            ),
+            Variant("all", "pcfgset"),
+        ),
+    ),
+    "pcfg-tests": TestsTable("PCFG SET, the tests of Hupkes et al."),
+    "pcfg-induction": InductionTable("Functions of lists, induced from 20 examples"),
+    "pcfg-deep": DeepTable("PCFG SET, deep inputs"),
+}
+
+
+def reproduce(name: str, seeds: Sequence[int], data_dir: Path | None = None, out: Path | None = None) -> str:
+    """Measure a table and return it as Markdown, above a line that says where it comes from.
+
+    Args:
+        name: one of :data:`TABLES`.
+        seeds: of the runs behind each row.
+        data_dir: folder of the official files, used for the splits that it has.
+        out: folder for ``NAME.md`` and ``NAME.json``.
+
+    Raises:
+        RunError: ``out`` cannot be written.
+    """
+    table, began = TABLES[name], time.perf_counter()
+    rows = table.measure(seeds, data_dir)
+    provenance = {"commit": commit(), "machine": machine(), "seconds": round(time.perf_counter() - began, 1)}
+    seconds, where = provenance["seconds"], provenance["machine"]
+    text = table.to_markdown(rows) + (
+        f"\nseeds {seeds[0]}-{seeds[-1]}; commit {provenance['commit']}; {where['cpu']}, {where['cores']} cores, "
+        f"torch {where['torch']}; {seconds:.0f} s in all\n"
+    )
+    if out is not None:
+        content = to_json({"table": table.title, **provenance, "rows": [asdict(row) for row in rows]})
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            write_file(out / f"{name}.json", content)
+            write_file(out / f"{name}.md", text.encode())
+        except OSError as error:
+            raise RunError(f"{out} cannot be written: {error.strerror or error}") from None
+    return text
