@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from terms import LISTS, RECURSIVE, REVERSING, TOKENS, interpret, lists_up_to, terms_of_size
 
 from nsr.errors import ConfigError
-from nsr.reports.recursion import FUNCTIONS, measure
+from nsr.reports.recursion import FUNCTIONS, InductionTable
 from nsr.semantics import induction
 from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space, induce, judge, majority
 from nsr.semantics.programs import MAX_SIZE, Constant, parse_program, quote, size, subterms, to_text
@@ -236,15 +236,14 @@ def test_programs_that_recur_are_found(text, arity, share):
     assert other is None or not same(other.program, program, arity), "not without recursion"
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_functions_that_are_found_without_reverse(seed):
-    rows = measure(seed)
-    assert [(row["name"], row["primitives"]) for row in rows] == [
+def test_functions_that_are_found_without_reverse():
+    rows = InductionTable("Recursion").measure(range(3), None)
+    assert [(row.name, row.primitives) for row in rows] == [
         (name, primitives) for name in FUNCTIONS for primitives in ("list-recursive", "list-reverse")
     ]
-    assert all(row["found"] for row in rows)
-    assert not any("reverse" in row["program"] for row in rows if row["primitives"] == "list-recursive")
-    assert rows[0]["program"] == "(fold x0 nil (append rest (cons item nil)))"
+    assert all(row.found == 100 for row in rows)
+    assert not any("reverse" in row.program for row in rows if row.primitives == "list-recursive")
+    assert rows[0].program == "(fold x0 nil (append rest (cons item nil)))"
 
 
 def test_three_terms_are_joined_where_there_is_recursion():
