@@ -508,7 +508,9 @@ def test_subsets_partition_the_examples(generated):
 
 
 def test_make_task():
-    assert make_task("pcfg", exceptions=0.5).assumptions() == {"exceptions": 0.5}
+    assert make_task("pcfg", exceptions=0.5).assumptions() == {"exceptions": 0.5, "reverse": True}
+    assert make_task("pcfg").primitives == "list-reverse"
+    assert make_task("pcfg", reverse=False).primitives == "list-recursive"
     assert Pcfg.knowledge == {"literals": True, "separators": ","}
     assert Pcfg.primitives == "list-reverse"
 
