@@ -512,7 +512,6 @@ def test_make_task():
     assert make_task("pcfg").primitives == "list-reverse"
     assert make_task("pcfg", reverse=False).primitives == "list-recursive"
     assert Pcfg.knowledge == {"literals": True, "separators": ","}
-    assert Pcfg.primitives == "list-reverse"
 
 
 @pytest.mark.parametrize("percent", [0, -1, 100.1, float("nan")])
