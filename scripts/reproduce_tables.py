@@ -4,7 +4,7 @@ python scripts/reproduce_tables.py scan                                   # all 
 python scripts/reproduce_tables.py scan --data-dir ../shared/data         # from the official files where there are any
 python scripts/reproduce_tables.py scan-raw scan-size scan-ablations --seeds 3 --out results
 python scripts/reproduce_tables.py pcfg pcfg-size pcfg-tests pcfg-deep --data-dir ../shared/data --out results
-python scripts/reproduce_tables.py pcfg-induction pcfg-generated --seeds 2 --out results   # generated: 82,629 examples a run
+python scripts/reproduce_tables.py pcfg-induction pcfg-generated --seeds 2 --out results
 """
 
 import argparse
