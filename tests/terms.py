@@ -1,5 +1,6 @@
 """What the tests of semantics share: random terms over the list primitives, all small terms, and what they mean."""
 
+import json
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
@@ -126,3 +127,37 @@ def recur(items: tuple[str, ...], start: Value, step: Term, max_length: int) -> 
         return start
     rest = recur(items[1:], start, step, max_length)
     return MISSING if rest is MISSING else interpret(step, (items[0], rest), max_length)
+
+
+def run_text(program: str, arguments: list[tuple[str, ...]], itself: str = "") -> tuple[str, ...] | str:
+    """A reference interpreter of the text of list programs: reads a term from the front and evaluates it.
+
+    Args:
+        program: the text; its tokens hold no blanks and no brackets.
+        arguments: the values of x0, x1, ...
+        itself: the value of ``self``.
+    """
+    words = program.replace("(", " ( ").replace(")", " ) ").split()
+    functions = {
+        "cons": lambda token, rest: (token, *rest),
+        "append": lambda left, right: left + right,
+        "car": lambda items: items[0],
+        "cdr": lambda items: items[1:],
+        "reverse": lambda items: items[::-1],
+    }
+
+    def term():
+        word = words.pop(0)
+        if word == "(":
+            name, operands = words.pop(0), []
+            while words[0] != ")":
+                operands.append(term())
+            words.pop(0)
+            return functions[name](*operands)
+        if word in ("nil", "self"):
+            return () if word == "nil" else itself
+        return json.loads(word) if word[0] == '"' else arguments[int(word[1:])]
+
+    value = term()
+    assert not words
+    return value

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lark import v_args
 from lark.visitors import Transformer_NonRecursive
+from terms import run_text
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.syntax.grammar import check, load_grammar
@@ -561,40 +562,12 @@ def test_deep_outputs_cannot_be_shorter_than_strings():
 # Gold heads and programs
 
 
-def run(program: str, arguments: list[tuple[str, ...]], itself: str) -> tuple[str, ...] | str:
-    """A reference interpreter of the list programs: reads a term from the front and evaluates it."""
-    words = program.replace("(", " ( ").replace(")", " ) ").split()
-    primitives = {
-        "cons": lambda token, rest: (token, *rest),
-        "append": lambda left, right: left + right,
-        "car": lambda items: items[0],
-        "cdr": lambda items: items[1:],
-        "reverse": lambda items: items[::-1],
-    }
-
-    def term():
-        word = words.pop(0)
-        if word == "(":
-            name, operands = words.pop(0), []
-            while words[0] != ")":
-                operands.append(term())
-            words.pop(0)
-            return primitives[name](*operands)
-        if word in ("nil", "self"):
-            return () if word == "nil" else itself
-        return arguments[int(word[1:])]
-
-    value = term()
-    assert not words
-    return value
-
-
 def execute(tokens, heads, node) -> tuple[str, ...]:
     """The value of a node: the gold program of its word and arity on its dependents, left to right."""
     dependents = [child for child, head in enumerate(heads) if head == node and tokens[child] != SEPARATOR]
     word = tokens[node] if tokens[node] in ARITY else "literal"
     values = [execute(tokens, heads, child) for child in dependents]
-    return run(GOLD_PROGRAMS[word, len(dependents)], values, tokens[node])
+    return run_text(GOLD_PROGRAMS[word, len(dependents)], values, tokens[node])
 
 
 def is_projective(heads) -> bool:

@@ -1,6 +1,5 @@
 """SCAN: the generated data are the authors', each split is its rule, gold trees and programs are right."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from terms import run_text
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.tasks import TASKS, Scan, make_task
@@ -330,37 +330,12 @@ def test_tasks_do_not_import_torch():
 # Gold heads and programs
 
 
-def run(program: str, arguments: list[tuple[str, ...]]) -> tuple[str, ...] | str:
-    """A reference interpreter of the list programs: reads a term from the front and evaluates it."""
-    words = program.replace("(", " ( ").replace(")", " ) ").split()
-    primitives = {
-        "cons": lambda token, rest: (token, *rest),
-        "append": lambda left, right: left + right,
-        "car": lambda items: items[0],
-        "cdr": lambda items: items[1:],
-    }
-
-    def term():
-        word = words.pop(0)
-        if word == "(":
-            name, operands = words.pop(0), []
-            while words[0] != ")":
-                operands.append(term())
-            words.pop(0)
-            return primitives[name](*operands)
-        if word == "nil":
-            return ()
-        return json.loads(word) if word[0] == '"' else arguments[int(word[1:])]
-
-    value = term()
-    assert not words
-    return value
-
-
 def execute(tokens, heads, node) -> tuple[str, ...]:
     """The value of a node: the gold program of its word and arity on its dependents, left to right."""
     dependents = [child for child, head in enumerate(heads) if head == node]
-    return run(GOLD_PROGRAMS[tokens[node], len(dependents)], [execute(tokens, heads, child) for child in dependents])
+    return run_text(
+        GOLD_PROGRAMS[tokens[node], len(dependents)], [execute(tokens, heads, child) for child in dependents]
+    )
 
 
 def is_projective(heads) -> bool:

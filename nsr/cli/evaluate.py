@@ -83,9 +83,11 @@ def _examples(model: NSR, path: Path) -> Examples:
 
 def _table(found: dict[str, Any]) -> str:
     """The figures, a line each."""
+    from nsr.tasks.task import FIGURES
+
     if "test" in found:
         main = {found["measure"]: found["value"]}
-        more = {name: share for name, share in found.items() if name not in ("test", "measure", "value", "count")}
+        more = {name: share for name, share in found.items() if name not in FIGURES}
     else:
         main, more = {name: found[name] for name in ("accuracy", "answered")}, found["subsets"]
     rows = [

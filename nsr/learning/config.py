@@ -88,13 +88,11 @@ class Config:
     def __post_init__(self) -> None:
         for section in self.to_json().values():
             for name, value in section.items():
-                if isinstance(value, str) and name not in CHOICES:
-                    continue
                 if name in CHOICES:
                     _require(value in CHOICES[name], name, value, " or ".join(CHOICES[name]))
                 elif name in SHARES:
                     _require(0 <= value <= 1, name, value, "from 0 to 1")
-                else:
+                elif not isinstance(value, str):  # a free text may be anything
                     least = LEAST.get(name, 0)
                     _require(least <= value < math.inf, name, value, f"{least} or more")
         _require(0 < self.learning.fraction <= 1, "fraction", self.learning.fraction, "above 0 and at most 1")

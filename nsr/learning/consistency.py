@@ -222,10 +222,7 @@ def costs(
     """
     programs = {key: entry.program for key, entry in lexicon.entries.items()}
     programs |= {key: hypothesis.program for key, hypothesis in hypotheses.items()}
-    lengths = {
-        key: math.log(2) * (space.bits(program, config) + config.bits_per_argument * key.arity)
-        for key, program in programs.items()
-    }
+    lengths = {key: math.log(2) * space.bits(program, config, key.arity) for key, program in programs.items()}
     return nodes.look_up(lengths, math.log(2) * config.bits_per_node * 2 * config.max_program_size)
 
 

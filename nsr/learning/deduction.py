@@ -31,6 +31,10 @@ class Modules:
     lexicon: Lexicon
     executor: Executor
 
+    def fresh(self) -> Modules:
+        """The same modules with an empty memo."""
+        return replace(self, executor=Executor(self.executor.max_length))
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -179,9 +183,8 @@ def _deduce(modules: Modules, inputs: Sequence[Any], beam: int) -> Deduction:
     values = execute(modules, trees).results
     results = np.full(len(inputs), MISSING_ID, np.int64)
     row = np.full(len(inputs), -1, np.int64)
-    defined = np.flatnonzero((values != MISSING_ID) & (values != EMPTY_ID))[
-        ::-1
-    ]  # backwards, so that the best comes last and stays
+    defined = np.flatnonzero((values != MISSING_ID) & (values != EMPTY_ID))
+    defined = defined[::-1]  # so that the best comes last and stays
     row[trees.sentence[defined]] = defined
     results[trees.sentence[defined]] = values[defined]
     return Deduction(results, row, trees)

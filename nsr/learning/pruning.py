@@ -45,16 +45,15 @@ def superfluous(
     relaxed = replace(modules, parser=modules.parser.relaxed())
     trees = candidates(relaxed, inputs, config.readings, config.trees, generator).then(solutions)
     execution = execute(modules, trees)
-    trees = trees.take(np.flatnonzero(execution.results == wanted[trees.sentence]))
-    if not len(trees):
+    alive = execution.results == wanted[trees.sentence]
+    if not alive.any():
         return set()
-    nodes = Nodes(Proposals.exact(trees), execute(modules, trees))
+    nodes = Nodes(Proposals.exact(trees), execution)
     used = {use: np.zeros(len(trees), bool) for use in uses}
     found, number = nodes.use
     for index, use in enumerate(found):
         if use in used:
             used[use][nodes.candidate[number == index]] = True
-    alive = np.ones(len(trees), bool)
     dropped: set[Use] = set()
     for use in sorted(uses, key=lambda use: _simplicity(modules.lexicon, use)):
         left = alive & ~used[use]

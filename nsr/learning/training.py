@@ -25,17 +25,15 @@ from nsr.learning.association import associate
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence, Nodes, Supposed, collect, costs, support, weigh
 from nsr.learning.deduction import Candidates, Deduction, Modules, deduce, execute
-from nsr.learning.knowledge import given_lexicon
 from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose
 from nsr.learning.pruning import rivals, superfluous, without
 from nsr.learning.sampling import sample
 from nsr.semantics.induction import Hypothesis, Space
 from nsr.semantics.lexicon import Key
-from nsr.semantics.programs import Term
 from nsr.semantics.values import Value
 from nsr.syntax.scorer import VIEWS
-from nsr.syntax.signatures import DependencyGrammar
+from nsr.syntax.signatures import UNKNOWN_CLASS, DependencyGrammar
 
 TEMPERED = 0.1  # trust of the sampler in the parser while a stage makes no progress
 CHALLENGES = 64  # examples, the simplest first, on which a simpler program must hold
@@ -139,8 +137,7 @@ class Trainer:
         self.clock = clock
         self.learned_from = learned_from
         reading = modules.perception.read(inputs)
-        given = given_lexicon(modules.perception, config.knowledge)
-        open_symbol = np.array([not given.signatures(symbol) for symbol in range(len(given.symbols))])
+        open_symbol = modules.parser.given.class_of == UNKNOWN_CLASS
         here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
         self.free = np.flatnonzero(open_symbol).tolist()
         self.symbols = np.where(here, reading.symbols[:, 0], -1)
@@ -275,7 +272,7 @@ class Trainer:
             the weights, shape (C,), the evidence, and the programs supposed for keys that have none that fits.
         """
         trees, passes = proposals.trees, self.config.learning.consistency
-        grammar = DependencyGrammar.of(modules.lexicon, self.config.knowledge.between)
+        grammar = DependencyGrammar.of(modules.lexicon)
         with self.clock("abduce"):
             execution = execute(modules, trees, proposals.revised)
             nodes = Nodes(proposals, execution, modules.parser.given)
@@ -329,23 +326,21 @@ class Trainer:
             return False
         rows = examples[(self.symbols[examples] == symbol).any(axis=1)]
         rows = rows[np.argsort(self.sizes[rows], kind="stable")[:CHALLENGES]]
+        if not len(rows):
+            return False
         with self.clock("abduce"):
             inputs = [self.inputs[index] for index in rows]
             modules, proposals = rivals(self.modules, symbol, inputs, self.wanted[rows], config.search, generator)
-        if not len(rows) or proposals.explained < len(rows):
+        if proposals.explained < len(rows):
             return False
         _, evidence, hypotheses = self.judge(modules, proposals, generator, guess=True)
-        most = min(self.bits(key, entries[key].program) for key in keys)
+        most = min(self.space.bits(entries[key].program, config.induction, key.arity) for key in keys)
         for key, found in hypotheses.items():
             holds = key.symbol == symbol and found.agreement >= 1 - config.induction.error_rate
-            if holds and self.bits(key, found.program) < most:
+            if holds and self.space.bits(found.program, config.induction, key.arity) < most:
                 self.modules.lexicon = revise(modules.lexicon, {key: evidence[key]}, {key: found}, config)
                 return True
         return False
-
-    def bits(self, key: Key, program: Term) -> float:
-        """Description length of a program with its arguments."""
-        return self.space.bits(program, self.config.induction) + self.config.induction.bits_per_argument * key.arity
 
     def settle(self, deduction: Deduction, solved: np.ndarray, generator: np.random.Generator, sight: int) -> float:
         """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""

@@ -48,11 +48,9 @@ class TokenPerception:
         Raises:
             InputError: a sentence is empty or has an unknown word; the message says where.
         """
+        look_up = self._ids.__getitem__ if self.literal is None else lambda word: self._ids.get(word, self.literal)
         try:
-            if self.literal is None:
-                ids = [[self._ids[word] for word in sentence] for sentence in inputs]
-            else:
-                ids = [[self._ids.get(word, self.literal) for word in sentence] for sentence in inputs]
+            ids = [list(map(look_up, sentence)) for sentence in inputs]
         except KeyError:
             raise self._unknown_word(inputs) from None
         if not all(ids):

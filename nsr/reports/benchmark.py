@@ -33,7 +33,6 @@ from nsr.model import NSR
 from nsr.reports.measurement import Measurement, Report, commit, machine, run_process, timed
 from nsr.reports.plots import growth_plot
 from nsr.runs import to_json, write_file
-from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Example, InductionConfig, Space, induce, majority
 from nsr.semantics.lexicon import Key, Lexicon
 from nsr.semantics.values import Value
@@ -209,9 +208,9 @@ def measure_reference(train: Examples, config: BenchmarkConfig) -> Measurement:
 
 def measure_deduction(model: NSR, test: Examples, config: BenchmarkConfig) -> list[Measurement]:
     """Deduce the test set, first with an empty memo and then again."""
-    warm = _fresh(model.modules)
+    warm = model.modules.fresh()
     _deduce(model, warm, test)
-    cold_runs, _ = timed(lambda cold: _deduce(model, cold, test), config.repeats, lambda: _fresh(model.modules))
+    cold_runs, _ = timed(lambda cold: _deduce(model, cold, test), config.repeats, model.modules.fresh)
     warm_runs, _ = timed(lambda _: _deduce(model, warm, test), config.repeats)
     return [
         Measurement("deduce", "deduce the test set", cold_runs, len(test), "sentences"),
@@ -293,7 +292,7 @@ def measure_growth_in_tokens(model: NSR, config: BenchmarkConfig) -> list[Measur
         runs, answers = timed(
             lambda modules, commands=commands: _deduce(model, modules, commands),
             config.repeats,
-            lambda: _fresh(model.modules),
+            model.modules.fresh,
         )
         right = sum(answer == wanted for answer, wanted in zip(answers, commands.outputs, strict=True))
         facts = {"% right": 100 * right / len(commands)}
@@ -314,7 +313,7 @@ def _measure_explaining(
             explained += propose(modules, examples.inputs, wanted, {}, model.config.search, generator).explained
         return explained
 
-    runs, explained = timed(explain_all, config.repeats, lambda: [_fresh(modules) for modules, _ in parts])
+    runs, explained = timed(explain_all, config.repeats, lambda: [modules.fresh() for modules, _ in parts])
     count = sum(len(examples) for _, examples in parts)
     facts = {"% explained": 100 * explained / count}
     return Measurement("abduce", f"deduce+abduce: {name}", runs, count, "sentences", facts)
@@ -322,7 +321,7 @@ def _measure_explaining(
 
 def evidence_of(model: NSR, examples: Examples) -> dict[Key, KeyEvidence]:
     """What the model's own trees of the examples say of each key; every tree counts 1."""
-    modules = _fresh(model.modules)
+    modules = model.modules.fresh()
     deduction = deduce(modules, examples.inputs, model.config.learning.beam)
     trees = deduction.trees.take(deduction.row[deduction.row >= 0])
     nodes = Nodes(Proposals.exact(trees), execute(modules, trees))
@@ -392,11 +391,6 @@ def _unanswerable(
 ) -> list[Example]:
     """The same arguments with random values, which no program gives."""
     return [replace(each, value=tuple(generator.choice(constants, 8).tolist())) for each in examples]
-
-
-def _fresh(modules: Modules) -> Modules:
-    """The same modules with an empty memo."""
-    return replace(modules, executor=Executor(modules.executor.max_length))
 
 
 def _forget(modules: Modules, symbol: int) -> Modules:

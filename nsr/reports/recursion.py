@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 import string
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,9 @@ from nsr.reports.tables import markdown
 from nsr.semantics.induction import Example, InductionConfig, Space, induce
 from nsr.semantics.primitives import primitive_set
 from nsr.semantics.programs import compile_term, to_text
+from nsr.tasks.string_edits import UNARY
 
-FUNCTIONS: dict[str, Callable[[tuple[str, ...]], tuple[str, ...]]] = {
-    "reverse": lambda items: items[::-1],
-    "shift": lambda items: items[1:] + items[:1],
-    "swap_first_last": lambda items: items[-1:] + items[1:-1] + items[:1],
-    "echo": lambda items: items + items[-1:],
-    "repeat": lambda items: items + items,
-}
+FUNCTIONS = ("reverse", "shift", "swap_first_last", "echo", "repeat")
 PRIMITIVES = ("list-recursive", "list-reverse")
 EXAMPLES = 20
 LENGTHS = (2, 6)
@@ -78,7 +73,7 @@ class InductionTable:
 
 
 def _measure(name: str, primitives: str, seed: int) -> dict[str, Any]:
-    function, generator = FUNCTIONS[name], np.random.default_rng(seed)
+    function, generator = UNARY[name], np.random.default_rng(seed)
     space = Space(primitive_set(primitives), tuple(string.ascii_uppercase))
     examples = [Example((items,), function(items)) for items in _draw(generator, EXAMPLES, LENGTHS)]
     tests = _draw(generator, TESTS, (LENGTHS[0], 2 * LENGTHS[1]))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nsr.errors import RunError
-from nsr.reports.compositionality import JAIR, DeepTable, TestsTable
+from nsr.reports.compositionality import JAIR, NETWORKS, PUBLISHED, DeepTable, TestsTable
 from nsr.reports.measurement import commit, machine
 from nsr.reports.recursion import InductionTable
 from nsr.reports.tables import AccuracyTable, Variant
@@ -47,9 +47,7 @@ def _scan_ablations() -> Iterator[Variant]:
 
 
 PCFG_PUBLISHED = {
-    "LSTMS2S": {"pcfgset": "79 ± 1", "systematicity": "53 ± 3", "productivity": "30 ± 1"},
-    "ConvS2S": {"pcfgset": "85 ± 1", "systematicity": "56 ± 1", "productivity": "31 ± 2"},
-    "Transformer": {"pcfgset": "92 ± 1", "systematicity": "72 ± 0", "productivity": "50 ± 2"},
+    **{name: {split: PUBLISHED[split][place] for split in pcfg.SPLITS} for place, name in enumerate(NETWORKS)},
     "NSR paper": dict.fromkeys(pcfg.SPLITS, "100"),
 }
 PCFG_SOURCES = f"{JAIR} NSR paper: Li et al. (2024), arXiv 2210.01603, abstract."

@@ -100,7 +100,8 @@ class Executor:
         arguments = np.full((*heads.shape, max(layout.max_arity, 1)), MISSING_ID, np.int64)
         arity = layout.arity.copy()
         programs = self._program_ids(lexicon, layout.max_arity)
-        asks = np.array([*self._grounded, False])  # the last for nodes without program
+        asks = self._asks()
+        grounds = np.full(heads.shape, MISSING_ID, np.int64) if grounds is None else grounds
         for tree, node in layout.levels():
             given = arguments[tree, node]
             some = np.flatnonzero((given == EMPTY_ID).any(axis=1))
@@ -110,9 +111,7 @@ class Executor:
                 arity[tree[some], node[some]] -= dropped
             count = arity[tree, node]
             program = programs[symbols[tree, node], count]
-            ground = (
-                np.zeros(len(tree), np.int64) if grounds is None else np.where(asks[program], grounds[tree, node], 0)
-            )
+            ground = np.where(asks[program], grounds[tree, node], MISSING_ID)
             calls = np.concatenate([np.stack([program, count, ground], axis=1), given], axis=1)
             first, inverse = unique_rows(calls)
             results = self._run_all(calls[first])
@@ -128,7 +127,7 @@ class Executor:
     def _run_all(self, calls: np.ndarray) -> np.ndarray:
         """Value ids of calls: program, number of arguments, token, arguments; shapes (U, 3 + A) and (U,)."""
         program, count, token, arguments = calls[:, 0], calls[:, 1], calls[:, 2], calls[:, 3:]
-        asks = np.array([*self._grounded, False])[program]
+        asks = self._asks()[program]
         missing = ((arguments == MISSING_ID) & (np.arange(arguments.shape[1]) < count[:, None])).any(axis=1)
         defined = (program >= 0) & ~missing & (~asks | (token != MISSING_ID))
         results = np.full(len(calls), MISSING_ID, np.int64)
@@ -139,6 +138,10 @@ class Executor:
             columns = [program[rows], *arguments[rows, :number].T, *([token[rows]] if self._grounded[code] else [])]
             results[rows] = self._run_each(code, list(zip(*(column.tolist() for column in columns), strict=True)))
         return results
+
+    def _asks(self) -> np.ndarray:
+        """Whether a program needs to know the token at its node, by number; the last is for -1, no program."""
+        return np.array([*self._grounded, False])
 
     def _run_each(self, code: int, calls: list[tuple[int, ...]]) -> list[int]:
         """Value ids of several calls of one program."""

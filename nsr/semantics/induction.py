@@ -23,11 +23,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -114,10 +114,11 @@ class Space:
     constants: tuple[str, ...] = ()
     max_length: int = 10_000
 
-    def bits(self, term: Term, config: InductionConfig) -> float:
-        """Description length of a term."""
+    def bits(self, term: Term, config: InductionConfig, arity: int = 0) -> float:
+        """Description length of a term, and of so many arguments if it is a program: each asks for a slot."""
         tokens = sum(isinstance(inner, Constant) for inner in subterms(term))
-        return config.bits_per_node * size(term) + math.log2(max(len(self.constants), 1)) * tokens
+        arguments = config.bits_per_argument * arity
+        return config.bits_per_node * size(term) + math.log2(max(len(self.constants), 1)) * tokens + arguments
 
 
 def judge(program: Term, examples: Sequence[Example], space: Space, config: InductionConfig) -> Hypothesis:
@@ -321,12 +322,9 @@ class _Bank:
 
     def _calls(self, term_size: int) -> Iterator[_Known]:
         """Primitives applied to terms of the bank."""
-        for primitive in self.space.primitives.primitives:
-            for sizes in _compositions(term_size - 1, len(primitive.arguments)):
-                pools = [self.by_size[kind][part] for kind, part in zip(primitive.arguments, sizes, strict=True)]
-                for parts in itertools.product(*pools):
-                    vector = tuple(map(primitive.apply, *(part.vector for part in parts)))
-                    yield self._call(primitive, parts, vector)
+        for primitive, parts in _applications(self.space.primitives, term_size, self.by_size):
+            vector = tuple(map(primitive.apply, *(part.vector for part in parts)))
+            yield self._call(primitive, parts, vector)
 
     def _call(self, primitive: Primitive, parts: Sequence[_Known], vector: Vector) -> _Known:
         term = Call(primitive, tuple(part.term for part in parts))
@@ -339,6 +337,7 @@ class _Bank:
         return sorted(set(self.space.constants).intersection(*wanted)) if wanted else []
 
 
+Part = TypeVar("Part")
 Step = tuple[Term, Callable[[tuple[Value, ...]], Value], int]  # of a fold: the term, what runs it, its size
 
 
@@ -351,10 +350,8 @@ def _steps(space: Space) -> list[Step]:
     steps = []
     for term_size in range(1, MAX_STEP + 1):
         new: list[tuple[Type, Term]] = [(Type.TOKEN, Item()), (Type.LIST, Rest())] if term_size == 1 else []
-        for primitive in space.primitives.primitives:
-            for sizes in _compositions(term_size - 1, len(primitive.arguments)):
-                pools = [by_size[kind][part] for kind, part in zip(primitive.arguments, sizes, strict=True)]
-                new += [(primitive.result, Call(primitive, parts)) for parts in itertools.product(*pools)]
+        for primitive, parts in _applications(space.primitives, term_size, by_size):
+            new.append((primitive.result, Call(primitive, parts)))
         for kind, term in new:
             run = compile_term(term, space.max_length)
             vector = tuple(map(run, probes))
@@ -388,6 +385,17 @@ def _residual(primitive: Primitive, first: Vector, wanted: Vector) -> Vector | N
             return None
         rest.append(solution[1])
     return tuple(rest)
+
+
+def _applications(
+    primitives: PrimitiveSet, term_size: int, by_size: Mapping[Type, Mapping[int, list[Part]]]
+) -> Iterator[tuple[Primitive, tuple[Part, ...]]]:
+    """Each primitive with the parts, known by type and size, that it makes terms of this size of."""
+    for primitive in primitives.primitives:
+        for sizes in _compositions(term_size - 1, len(primitive.arguments)):
+            pools = [by_size[kind][part] for kind, part in zip(primitive.arguments, sizes, strict=True)]
+            for parts in itertools.product(*pools):
+                yield primitive, parts
 
 
 def _compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:

@@ -181,10 +181,10 @@ class DependencyGrammar:
 
     def _last_taker(self, symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """The last position of a token that may take left dependents, -1 where there is none; shape (R,)."""
-        takes = self._open[Order.EARLY][0].any(axis=(1, 2))
-        if not takes[np.unique(self.class_of)].any():
+        takes = self._takes
+        if not takes.any():
             return np.full(len(symbols), -1)
-        here = takes[self.class_of[symbols]] & (np.arange(symbols.shape[1]) < lengths[:, None])
+        here = takes[symbols] & (np.arange(symbols.shape[1]) < lengths[:, None])
         return np.where(here.any(axis=1), here.shape[1] - 1 - here[:, ::-1].argmax(axis=1), -1)
 
     def _may_take(
@@ -264,7 +264,7 @@ class DependencyGrammar:
         """Whether the value of words of a class is always EMPTY, shape (K,)."""
         return np.array([bool(known) and all(each.valueless for each in known) for known in self.classes])
 
-    @property
+    @cached_property
     def _separates(self) -> np.ndarray:
         """Whether the words of a class are separators, shape (K,)."""
         return self._empty & self.between
@@ -275,6 +275,11 @@ class DependencyGrammar:
         used = [self.classes[number] for number in np.unique(self.class_of).tolist()]
         told = all(len(known) == 1 or (known and not any(each.empty for each in known)) for known in used)
         return self.between and bool(self._separates.any()) and not told
+
+    @cached_property
+    def _takes(self) -> np.ndarray:
+        """Whether a symbol may take left dependents, shape (S,)."""
+        return self._open[Order.EARLY][0].any(axis=(1, 2))[self.class_of]
 
     @cached_property
     def _led(self) -> np.ndarray:

@@ -35,7 +35,7 @@ from nsr.tasks.string_edits import (
     is_literal,
     meaning,
 )
-from nsr.tasks.task import Dataset, Examples, Predict, Task, Tokens
+from nsr.tasks.task import Dataset, Examples, Predict, Task, Tokens, group_by_size, read_lines
 
 __all__ = ["GOLD_PROGRAMS", "SPLITS", "Pcfg", "deep", "depth", "gold_heads", "meaning"]
 
@@ -135,12 +135,10 @@ class Pcfg(Task):
 
         Named ``functions=3``, ``depth=2`` (a function of strings has depth 1) and ``tokens=18``.
         """
-        groups: dict[tuple[str, int], list[int]] = {}
-        for index, tokens in enumerate(examples.inputs):
-            groups.setdefault(("functions", count_functions(tokens)), []).append(index)
-            groups.setdefault(("depth", depth(tokens)), []).append(index)
-            groups.setdefault(("tokens", len(tokens)), []).append(index)
-        return {f"{what}={size}": groups[what, size] for what, size in sorted(groups)}
+        inputs = examples.inputs
+        return group_by_size(
+            {"functions": map(count_functions, inputs), "depth": map(depth, inputs), "tokens": map(len, inputs)}
+        )
 
     def test(
         self, name: str, predict: Predict, *, split: str, seed: int = 0, data_dir: Path | None = None
@@ -238,15 +236,7 @@ def _read_files(path: Path) -> Examples:
 
 def _lines(path: Path) -> list[Tokens]:
     """The tokens of each line of a file."""
-    try:
-        return [tuple(line.split()) for line in path.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
-        raise DataError(
-            f"{path} does not exist; give the folder of the authors' PCFG SET files, "
-            "or run without --data-dir to generate the data"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+    return [tuple(line.split()) for line in read_lines(path, "the authors' PCFG SET files")]
 
 
 # Gold knowledge: for scoring and for the ``given`` ablations.

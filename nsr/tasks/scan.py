@@ -26,7 +26,7 @@ from lark import Transformer, v_args
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.gss import ROOT
 from nsr.syntax.grammar import check, language, load_grammar
-from nsr.tasks.task import Dataset, Examples, Task, Tokens
+from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size, read_lines
 
 Actions = tuple[str, ...]
 Pair = tuple[Tokens, Actions]
@@ -209,11 +209,7 @@ class Scan(Task):
 
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
         """Examples by the number of actions, ``actions=24``, and of the command's words, ``tokens=8``."""
-        groups: dict[tuple[str, int], list[int]] = {}
-        for index, (command, actions) in enumerate(examples):
-            groups.setdefault(("actions", len(actions)), []).append(index)
-            groups.setdefault(("tokens", len(command)), []).append(index)
-        return {f"{what}={length}": groups[what, length] for what, length in sorted(groups)}
+        return group_by_size({"actions": map(len, examples.outputs), "tokens": map(len, examples.inputs)})
 
     def _examples(self, pairs: list[Pair]) -> Examples:
         inputs = tuple(self._order(command) for command, _ in pairs)
@@ -271,15 +267,7 @@ def _read(name: str, data_dir: Path) -> tuple[list[Pair], list[Pair]]:
 
 def _read_file(path: Path, count: int) -> list[Pair]:
     """The pairs of one of the authors' files, which must be ``count``."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise DataError(
-            f"{path} does not exist; give the folder of the official SCAN files, "
-            "or run without --data-dir to generate the data"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+    lines = read_lines(path, "the official SCAN files")
     known = _lines()
     pairs = [known.get(line) for line in lines]
     if None in pairs:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nsr.errors import ConfigError
+from nsr.errors import ConfigError, DataError
 
 Tokens = tuple[str, ...]
 Value = Any  # what a program returns: a tuple of output tokens, or an integer
+FIGURES = ("test", "measure", "value", "count")  # what every test of a task returns, besides further figures
 Predict = Callable[[Sequence[Tokens]], list[Value | None]]  # a model's answers; None where it has none
 
 
@@ -49,6 +50,35 @@ class Dataset:
     train: Examples
     test: Examples
     source: str
+
+
+def read_lines(path: Path, files: str) -> list[str]:
+    """The lines of one of the authors' files.
+
+    Args:
+        path: the file.
+        files: what to look for where it does not exist.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise DataError(
+            f"{path} does not exist; give the folder of {files}, or run without --data-dir to generate the data"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+
+
+def group_by_size(sizes: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
+    """The indices of examples of the same size, ``tokens=8``, for each kind of size; smallest first."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for what, each in sizes.items():
+        for index, size in enumerate(each):
+            groups.setdefault((what, size), []).append(index)
+    return {f"{what}={size}": groups[what, size] for what, size in sorted(groups)}
 
 
 @dataclass(frozen=True)
