@@ -40,6 +40,7 @@ def train(
     data_dir: str | Path | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    from_run: str | Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     progress: bool = False,
     **settings: Any,
@@ -53,6 +54,7 @@ def train(
         data_dir: read the authors' files below this folder instead of generating the data.
         out: run folder to write; None to keep nothing.
         resume: continue the run in ``out``, or return it if it is finished.
+        from_run: folder of a finished run whose knowledge is kept; only words that are new to it are learned.
         checkpoint_seconds: time between two checkpoints.
         progress: show a progress bar on stderr.
         settings: options of the task and of :class:`Config`, by name.
@@ -69,12 +71,15 @@ def train(
     options, settings = _divide(task, settings)
     made = make_task(task, **options)
     split = split or made.default_split
-    model = NSR(made.primitives, task=made, seed=seed, **{**made.knowledge, **settings})
+    model = NSR(made.primitives, task=made, seed=seed, **{**made.settings, **settings})
+    if from_run is not None:
+        model.build_on(load(from_run))
     identity = {
         "task": task,
         "split": split,
         "seed": seed,
         "data_dir": None if data_dir is None else str(data_dir),
+        **({} if from_run is None else {"from_run": str(from_run)}),
     }
     run = None if out is None else Run(Path(out), identity)
     if run is not None and run.finished(resume):
@@ -315,8 +320,9 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
             "primitives": model.primitives.name,
             "perception": "tokens",
             "arity": "learned",
-            "syntax": "learned",
-            "semantics": "learned",
+            "constants": model.config.search.constants,
+            "max_arity": model.config.search.max_arity,
+            "empty": model.config.search.empty,
             "curriculum": model.config.learning.curriculum,
             **asdict(model.config.knowledge),
             **model.task.assumptions(),

@@ -7,6 +7,7 @@ https://arxiv.org/abs/2210.01603.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,11 @@ from nsr.perception.tokens import TokenPerception
 from nsr.runs import parse_json, read_folder, to_json, write_folder
 from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Space
-from nsr.semantics.lexicon import Lexicon, parse_lexicon
+from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
 from nsr.semantics.primitives import Type, primitive_set
 from nsr.semantics.programs import to_text
 from nsr.semantics.values import MISSING, MISSING_ID, Value
-from nsr.syntax.parser import Parser
+from nsr.syntax.parser import GoldTrees, Parser
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import Task, Tokens
 
@@ -60,6 +61,7 @@ class NSR:
         self.used = 0  # training examples that were looked at
         self.clock = Clock()
         self._modules: Modules | None = None
+        self._base: NSR | None = None
 
     @property
     def modules(self) -> Modules:
@@ -76,6 +78,19 @@ class NSR:
     def lexicon(self) -> Lexicon:
         """The learned programs."""
         return self.modules.lexicon
+
+    def build_on(self, base: NSR) -> NSR:
+        """Let the next :meth:`fit` start from all that another model knows and learn only the words that are new.
+
+        What ``base`` knows of its words stays as it is; its own modules are not changed.
+
+        Raises:
+            ConfigError: the two have different primitives or settings of the parser.
+        """
+        if (base.primitives, base.config.parser) != (self.primitives, self.config.parser):
+            raise ConfigError("a model can only build on one with the same primitives and settings of the parser")
+        self._base = base
+        return self
 
     def fit(
         self,
@@ -97,7 +112,9 @@ class NSR:
         """
         if len(inputs) != len(outputs):
             raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
-        pairs = list(dict.fromkeys(zip(map(self.encode, inputs), map(self._value, outputs), strict=True)))
+        drawn = self._drawn(len(inputs))
+        sentences = (self.encode(inputs[index]) for index in drawn)
+        pairs = list(dict.fromkeys(zip(sentences, (self._value(outputs[index]) for index in drawn), strict=True)))
         if not pairs:
             raise InputError("no examples to learn from")
         sentences, values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -125,14 +142,53 @@ class NSR:
             literals = {word for each in sentences for word in each}.difference(perception.words)
             self.constants = tuple(sorted({token for value in values for token in value} - literals))
         self.learned_from.clear()
+        if self._base is not None:
+            self._modules = self._extend(self._base.modules, sentences)
+            return
         given = given_lexicon(perception, self.config.knowledge)
-        self._modules = Modules(perception, self._parser(given), given, Executor(self.config.learning.max_length))
+        lexicon = self._with_gold(given) if self.config.knowledge.semantics == "given" else given
+        self._modules = Modules(perception, self._parser(given), lexicon, Executor(self.config.learning.max_length))
+
+    def _with_gold(self, given: Lexicon) -> Lexicon:
+        """What is given, and the right programs: how many arguments a word has, but not where these stand."""
+        gold = parse_lexicon(self._required_task().gold_lexicon, given.symbols, self.primitives, partial=True)
+        entries = {
+            key: replace(
+                entry, signatures=frozenset(Signature(left, key.arity - left) for left in range(key.arity + 1))
+            )
+            for key, entry in gold.entries.items()
+        }
+        return replace(given, entries={**entries, **given.entries})
+
+    def _required_task(self) -> Task:
+        if self.task is None:
+            raise ConfigError("only a task can give its syntax or its semantics; leave both learned")
+        return self.task
+
+    def _extend(self, base: Modules, sentences: list[Tokens]) -> Modules:
+        """The modules of another model, and the words of these sentences."""
+        perception = base.perception.extended(sentences)
+        given = replace(base.lexicon, symbols=perception.symbols)
+        parser = self._parser(given)
+        parser.scorer.adopt(base.parser.scorer)
+        parser.license(base.parser.grammar.extended(len(perception.symbols)))
+        return Modules(perception, parser, given, Executor(self.config.learning.max_length))
 
     def _parser(self, given: Lexicon) -> Parser:
         """A parser that knows what is given."""
         generator = torch.Generator().manual_seed(self.seed)
         grammar = DependencyGrammar.of(given, self.config.knowledge.between, self.config.search.max_arity)
-        return Parser(len(given.symbols), self.config.parser, generator, grammar)
+        parser = Parser(len(given.symbols), self.config.parser, generator, grammar)
+        if self.config.knowledge.syntax == "given":
+            parser.gold = GoldTrees(given.symbols, self._required_task().gold_heads)
+        return parser
+
+    def _drawn(self, count: int) -> Sequence[int]:
+        """The examples to look at, repeats included: all, or a draw of them in order."""
+        most = self.config.learning.examples
+        if not most or count <= most:
+            return range(count)
+        return np.sort(np.random.default_rng([self.seed, count]).choice(count, most, replace=False)).tolist()
 
     def _chosen(self, sentences: list[Tokens]) -> list[int]:
         """The examples to learn from: all, unless the configuration limits their length or number."""
@@ -235,6 +291,9 @@ class NSR:
     def adopt(self, other: NSR) -> None:
         """Take over what another model has learned."""
         self.constants, self._modules = other.constants, other.modules
+        if self._base is not None:  # what was given is not in the files of a run
+            given = self._extend(self._base.modules, [other.modules.perception.words]).parser.given
+            self._modules = replace(other.modules, parser=other.modules.parser.given_that(given))
 
     def save(self, folder: str | Path) -> None:
         """Write the model to a run folder.

@@ -155,7 +155,7 @@ class Strings(Task):
     splits = ("all",)
     default_split = "all"
     primitives = "list-reverse"
-    knowledge: ClassVar = {"literals": True, "separators": ","}
+    settings: ClassVar = {"literals": True, "separators": ","}
 
     def load(self, split, *, seed=0, data_dir=None):
         train, test = with_errors(*examples(seed, count=100)), examples(1000, UNSEEN, count=20)

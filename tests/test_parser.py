@@ -470,12 +470,26 @@ def test_views_grow_from_the_near_features_of_classes_to_everything():
     scorer = TransitionScorer(FEATURES, ParserConfig(), torch.Generator())
     scorer.classify([frozenset([Signature(min(symbol, 3), 0)]) for symbol in range(FEATURES)])
     features = np.arange(FEATURES)[None]  # every feature another symbol; from 3 on they are of one class
-    of_classes, all_of_classes, of_symbols, everything = (scorer.reduce(features, view)[0].tolist() for view in VIEWS)
+    of_classes, all_of_classes, of_symbols, with_third, everything = (
+        scorer.reduce(features, view)[0].tolist() for view in VIEWS
+    )
     assert everything == list(range(FEATURES))
     assert all_of_classes == [0, 1, 2] + [3] * 11
     assert of_symbols == [0, 1, 3, 6, 8, 10, 12]  # stack, buffer, the last dependent of two tokens on each side
+    assert with_third == [0, 1, 2, 3, 6, 8, 10, 12]  # and the third token of the stack
     assert of_classes == [0, 1] + [3] * 5
     assert scorer.reduce(np.full((1, FEATURES), FEATURES), VIEWS[0]).tolist() == [[FEATURES] * 7]  # no token
+
+
+def test_constants_have_one_identity_and_a_symbol_may_parse_like_another():
+    leaf, suffix = frozenset({Signature(0, 0)}), frozenset({Signature(1, 0)})
+    features = np.arange(5)[None].repeat(3, 1)[:, :FEATURES]
+    for share, seen in ((True, [0, 1, 0, 3, 4]), (False, [0, 1, 2, 3, 4])):
+        scorer = TransitionScorer(4, ParserConfig(share_constants=share), torch.Generator())
+        scorer.classify([leaf, suffix, leaf, frozenset()])
+        assert np.unique(scorer.reduce(features, VIEWS[-1])).tolist() == sorted(set(seen))
+        scorer.like[3] = 1
+        assert 3 not in scorer.reduce(features, VIEWS[-1])
 
 
 def test_a_symbol_is_the_mean_of_its_signatures():

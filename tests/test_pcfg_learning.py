@@ -21,7 +21,7 @@ HUNDRED = pytest.approx(100.0)
 def model():
     sentences = generate(1_000, np.random.default_rng(0))
     task = make_task("pcfg")
-    learner = nsr.NSR(task.primitives, task=task, seed=0, **task.knowledge)
+    learner = nsr.NSR(task.primitives, task=task, seed=0, **task.settings)
     return learner.fit(sentences, [meaning(sentence) for sentence in sentences])
 
 
@@ -63,7 +63,7 @@ def test_inputs_ten_times_deeper_are_exact(model):
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_model(model):
     sentences = generate(1_000, np.random.default_rng(0))
-    again = nsr.NSR("list-reverse", task=make_task("pcfg"), seed=0, **make_task("pcfg").knowledge)
+    again = nsr.NSR("list-reverse", task=make_task("pcfg"), seed=0, **make_task("pcfg").settings)
     again.fit(sentences, [meaning(sentence) for sentence in sentences])
     assert again.files() == model.files()
 

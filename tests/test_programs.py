@@ -196,8 +196,8 @@ def test_primitive_sets_are_known_by_name():
     assert primitive_set("list") is PRIMITIVES["list"]
     assert REVERSING.primitives == (*LISTS.primitives, REVERSING["reverse"])
     assert RECURSIVE.primitives == LISTS.primitives
-    assert [each.name for each in PRIMITIVES.values() if each.recursion] == ["list-recursive"]
-    with pytest.raises(ConfigError, match="unknown primitives 'lists'; known: list"):
+    assert [each.name for each in PRIMITIVES.values() if each.recursion] == ["list-recursive", "int"]
+    with pytest.raises(ConfigError, match="unknown primitives 'lists'; known: int, list"):
         primitive_set("lists")
 
 

@@ -28,6 +28,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--seed", metavar="N", type=whole, default=0, help="source of all randomness (default 0)")
     parser.add_argument("--data-dir", metavar="DIR", help="read the authors' files instead of generating the data")
     parser.add_argument("--out", metavar="RUN", help="folder to write the model to; new or empty")
+    parser.add_argument(
+        "--from", metavar="RUN", dest="from_run", help="a finished run to build on: only new words are learned"
+    )
     parser.add_argument("--resume", action="store_true", help="continue the run in --out where it was stopped")
     parser.add_argument(
         "--checkpoint-seconds",

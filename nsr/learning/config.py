@@ -15,6 +15,8 @@ from nsr.syntax.scorer import ParserConfig
 
 # What options may be; others are 0 or more.
 CHOICES = {
+    "syntax": ("learned", "given"),
+    "semantics": ("learned", "given"),
     "search": ("best-first", "mh"),
     "curriculum": ("length", "none"),
     "oracle": ("late", "early"),
@@ -36,6 +38,8 @@ class KnowledgeConfig:
 
     literals: bool = setting(False, "tokens that occur in inputs and in outputs start as denoting themselves")
     separators: str = setting("", "tokens declared meaningless, separated by spaces")
+    syntax: str = setting("learned", "trees: learned, or given by the task")
+    semantics: str = setting("learned", "programs: learned, or given by the task")
     between: bool = setting(True, "separators stand between two arguments of their head")
 
 
@@ -45,6 +49,9 @@ class SearchConfig:
 
     search: str = setting("best-first", "best-first, or mh: a Metropolis-Hastings sampler")
     trees: int = setting(32, "parses tried for an unsolved sentence: all trees of up to 4 tokens")
+    licensed: int = setting(0, "parses tried before these, only such as the learned dependency grammar licenses")
+    empty: bool = setting(False, "a word without program may mean nothing")
+    constants: bool = setting(False, "symbols learned as constants take no dependents in explanations")
     max_arity: int = setting(3, "dependents of one token in an explanation")
     readings: int = setting(4, "symbol sequences tried for it")
     revisions: int = setting(1, "nodes whose symbol or value may be revised in one tree")
@@ -66,12 +73,15 @@ class LearningConfig:
     pool: int = setting(4096, "sentences looked at in a stage; the last stage looks at all")
     batch: int = setting(768, "sentences learned from in a round, half of them solved ones")
     consistency: int = setting(4, "passes of weighing candidates by their agreement with those of other sentences")
+    patterns: bool = setting(True, "weigh candidates by where other examples have words of no meaning")
+    replay: bool = setting(True, "half of a batch are unsolved examples; otherwise a batch is drawn as they come")
     accept: float = setting(0.8, "agreement with its evidence that a new program needs")
     support: float = setting(1.0, "weight of evidence that a new program needs")
     prune: float = setting(0.02, "an arity with less than this share of its symbol's weight is dropped")
     max_length: int = setting(10_000, "lists longer than this count as undefined")
     beam: int = setting(1, "trees tried at inference, until one has a value")
     max_tokens: int = setting(0, "learn only from inputs of at most so many tokens; 0 for all")
+    examples: int = setting(0, "learn from at most so many training examples, drawn by seed; 0 for all")
     fraction: float = setting(1.0, "learn only from this share of the training examples, drawn by seed")
 
 

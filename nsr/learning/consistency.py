@@ -34,6 +34,7 @@ ARITY_PRIOR = 0.5  # pseudo-count of an arity that a symbol was not seen with
 ATTACHMENT_PRIOR = 0.5  # pseudo-count of a class that was not seen in a slot
 VALUE_PRIOR = 0.02  # pseudo-count of a value that no other example supports
 UNSUPPORTED = 0.02  # probability of a value that contradicts what is supposed of its key, or of which nothing is
+PATTERN_PRIOR = 0.5  # pseudo-count of a pattern of dependents that was not seen
 NEGLIGIBLE = 0.01  # evidence of less weight is dropped
 EXAMPLES = 200  # kept for a key, the heaviest
 
@@ -155,6 +156,7 @@ def weigh(
     passes: int,
     supposed: Supposed | None = None,
     trust_in_trees: float = 1.0,
+    patterns: bool = True,
 ) -> np.ndarray:
     """The weight of each candidate, summing to 1 for each example that has any; shape (C,).
 
@@ -167,6 +169,7 @@ def weigh(
         supposed: what revised values are judged by; None to compare them with the values that other candidates give
             to the same arguments.
         trust_in_trees: exponent of p(symbols, tree | input); 0 if the parser is not to be believed.
+        patterns: whether it counts where dependents without value stand, see :func:`_patterns`.
     """
     attached = _given_arities(nodes, proposals, trust_in_trees)
     prior = proposals.gains + attached + _log_trust(nodes, lexicon, len(proposals))
@@ -176,6 +179,8 @@ def weigh(
     row = _Groups(np.concatenate([cells, nodes.value[:, None]], axis=1), examples)
     symbol, key = (_Groups(ids[:, None], examples) for ids in (nodes.symbol, nodes.key))
     slot, filler = (_Groups(ids, examples) for ids in _attachments(nodes, grammar))
+    patterned = patterns and bool(nodes.empty.any())
+    number, pattern = (_Groups(rows, examples) for rows in _patterns(nodes)) if patterned else (None, None)
     weights = _normalise(prior, proposals.trees.sentence)
     for _ in range(passes):
         mass = weights[nodes.candidate]
@@ -183,7 +188,8 @@ def weigh(
         values = _share(row, cell, mass, VALUE_PRIOR) if supposed is None else supposed.support
         values = np.where(nodes.revised, values, 1.0)
         attachments = _share(filler, slot, mass, ATTACHMENT_PRIOR)
-        gain = np.log(arities * values * attachments)
+        standing = _share(pattern, number, mass, PATTERN_PRIOR) if patterned else 1.0
+        gain = np.log(arities * values * attachments * standing)
         if supposed is not None:
             gain -= supposed.costs / np.maximum(key.of_others(mass), 1.0)
         weights = _normalise(prior + np.bincount(nodes.candidate, gain, len(prior)), proposals.trees.sentence)
@@ -328,6 +334,15 @@ def _attachments(nodes: Nodes, grammar: DependencyGrammar) -> tuple[np.ndarray, 
     head = np.where(nodes.head_symbol < 0, -1, grammar.class_of[nodes.head_symbol])
     slots = np.stack([head + 1, nodes.side, nodes.place], axis=1)
     return slots, np.concatenate([slots, grammar.class_of[nodes.symbol][:, None]], axis=1)
+
+
+def _patterns(nodes: Nodes) -> tuple[np.ndarray, np.ndarray]:
+    """The number of a node's arguments, and this with where its dependents stand, those without value among them.
+
+    What has no value, such as a parenthesis, may depend on any node without changing the result. So this is a matter of
+    convention, and all symbols with as many arguments share one: the fewer patterns there are, the more each counts.
+    """
+    return nodes.arity[:, None], np.stack([nodes.arity, nodes.left, nodes.right, nodes.empty], axis=1)
 
 
 def _share(part: _Groups, whole: _Groups, mass: np.ndarray, prior: float) -> np.ndarray:

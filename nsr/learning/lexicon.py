@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence
-from nsr.semantics.induction import Hypothesis, Space, induce, judge
+from nsr.semantics.induction import Hypothesis, LibraryEntry, Space, induce, judge
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
+from nsr.semantics.primitives import Type
+from nsr.semantics.programs import applied
 
 
 def suppose(
@@ -20,34 +22,53 @@ def suppose(
     space: Space,
     config: Config,
     generator: np.random.Generator,
+    fixed: Container[int] = (),
 ) -> dict[Key, Hypothesis]:
     """The best program for each key that has none or whose program its evidence contradicts.
 
-    Keys with too little evidence, or for whose evidence no program is found, are left out.
+    Keys with too little evidence, or for whose evidence no program is found, are left out; so are those of symbols
+    whose entries are ``fixed``. Programs over numbers may use those of other symbols.
     """
     hypotheses = {}
     for key, found in evidence.items():
         entry = lexicon.entries.get(key)
-        if found.support < config.learning.support or (entry is not None and _holds(found, config)):
+        if key.symbol in fixed or found.support < config.learning.support or (entry and _holds(found, config)):
             continue
-        best = induce(found.examples, key.arity, space, config.induction, generator)
+        library = _library(lexicon, key.symbol, config) if space.primitives.value_type is Type.INT else ()
+        within = replace(space, library=library)
+        best = induce(found.examples, key.arity, within, config.induction, generator)
         if entry is not None:
-            best = _better(best, judge(entry.program, found.examples, space, config.induction))
+            best = _better(best, judge(entry.program, found.examples, within, config.induction))
         if best is not None:
             hypotheses[key] = best
     return hypotheses
 
 
+def _library(lexicon: Lexicon, symbol: int, config: Config) -> tuple[LibraryEntry, ...]:
+    """The trusted functions of other symbols that do not need this symbol themselves."""
+    name = lexicon.symbols[symbol]
+    return tuple(
+        LibraryEntry(lexicon.symbols[key.symbol], key.arity, entry.program)
+        for key, entry in sorted(lexicon.entries.items())
+        if key.arity > 0 and entry.agreement >= 1 - config.induction.error_rate and name not in applied(entry.program)
+    )
+
+
 def revise(
-    lexicon: Lexicon, evidence: Mapping[Key, KeyEvidence], hypotheses: Mapping[Key, Hypothesis], config: Config
+    lexicon: Lexicon,
+    evidence: Mapping[Key, KeyEvidence],
+    hypotheses: Mapping[Key, Hypothesis],
+    config: Config,
+    fixed: Container[int] = (),
 ) -> Lexicon:
     """The lexicon after this evidence.
 
     A key without program gets the supposed one if its evidence agrees with it; a program that is contradicted gives
     way to a better one. Keys without evidence stay as they are, but arities that hardly any explanation uses are
-    dropped.
+    dropped. Entries of ``fixed`` symbols stay as they are in any case.
     """
     entries = dict(lexicon.entries)
+    evidence = {key: found for key, found in evidence.items() if key.symbol not in fixed}
     for key, found in evidence.items():
         signatures = _signatures(found.signatures, config.learning.prune)
         entry = entries.get(key)

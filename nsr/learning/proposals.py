@@ -9,18 +9,21 @@ Shape letters: B examples, C candidates, N tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from nsr.arrays import ragged_to_padded
-from nsr.learning.abduction import Explanation, Guess, Knowledge, Tree, explain, neighbours
+from nsr.learning.abduction import NOVELTY, Explanation, Guess, Knowledge, Tree, explain, neighbours
 from nsr.learning.config import SearchConfig
 from nsr.learning.deduction import Candidates, Modules, candidates, execute
 from nsr.perception.perception import Alternative
-from nsr.semantics.execution import ABSENT, UNREVISED
-from nsr.semantics.values import MISSING_ID, Value, ValueTable
+from nsr.semantics.execution import ABSENT, UNREVISED, Execution
+from nsr.semantics.lexicon import Entry, Key, Signature
+from nsr.semantics.programs import Constant
+from nsr.semantics.values import EMPTY, EMPTY_ID, MISSING_ID, Value, ValueTable
+from nsr.syntax.signatures import UNKNOWN_CLASS, DependencyGrammar
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,15 @@ class Proposals:
     def exact(cls, trees: Candidates) -> Proposals:
         """Candidates that need no revision."""
         return cls(trees, np.zeros(len(trees)), np.full(trees.heads.shape, UNREVISED, np.int64))
+
+    @classmethod
+    def none(cls) -> Proposals:
+        """No explanations."""
+        return stack([], ValueTable())
+
+    def of(self, examples: np.ndarray) -> Proposals:
+        """The same explanations of examples that have other numbers now: the first one is ``examples[0]``."""
+        return replace(self, trees=replace(self.trees, sentence=examples[self.trees.sentence]))
 
     def then(self, other: Proposals) -> Proposals:
         """The explanations of both, sorted by example."""
@@ -87,6 +99,43 @@ def propose(
         config: how to search.
         generator: samples trees.
     """
+    if config.constants:
+        modules = replace(modules, parser=modules.parser.given_that(_with_constants(modules, config)))
+    found, left = Proposals.none(), np.arange(len(inputs))
+    for attempt in (_licensed, _empty, _revised):
+        if len(left):
+            more = attempt(modules, [inputs[index] for index in left], wanted[left], guesses, config, generator)
+            found = found.then(more.of(left))
+            left = np.setdiff1d(left, found.trees.sentence)
+    return found
+
+
+def _licensed(modules, inputs, wanted, guesses, config, generator) -> Proposals:
+    """Explanations by trees that the learned dependency grammar licenses."""
+    if not config.licensed:
+        return Proposals.none()
+    trees = candidates(modules, inputs, config.readings, config.licensed, generator)
+    return Proposals.exact(_hits(trees, execute(modules, trees), wanted, config))
+
+
+def _empty(modules, inputs, wanted, guesses, config, generator) -> Proposals:
+    """Explanations in which the words without program mean nothing."""
+    known = {key.symbol for key in modules.lexicon.entries}
+    words = [symbol for symbol in range(len(modules.lexicon.symbols)) if symbol not in known]
+    if not (config.empty and words):
+        return Proposals.none()
+    nothing = Entry(Constant(EMPTY), frozenset({Signature(0, 0, valueless=True)}))
+    lexicon = replace(modules.lexicon, entries={**modules.lexicon.entries, **{Key(word, 0): nothing for word in words}})
+    without = replace(modules, lexicon=lexicon)
+    without = replace(without, parser=modules.parser.given_that(_with_constants(without, config)))
+    trees = candidates(without, inputs, config.readings, config.trees, generator, masked=False)
+    hits = _hits(trees, execute(without, trees), wanted, config)
+    leaf = np.isin(hits.symbols, words) & (hits.heads != ABSENT)
+    return Proposals(hits, NOVELTY * leaf.sum(axis=1), np.where(leaf, EMPTY_ID, UNREVISED))
+
+
+def _revised(modules, inputs, wanted, guesses, config, generator) -> Proposals:
+    """Explanations by any trees, with revisions where they need them."""
     trees = candidates(modules, inputs, config.readings, config.trees, generator, masked=False)
     execution = execute(modules, trees)
     narrow = np.flatnonzero(execution.arity.max(axis=1, initial=0) <= config.max_arity)
@@ -112,6 +161,22 @@ def propose(
             )
         ]
     return Proposals.exact(exact).then(stack(found, modules.executor.values))
+
+
+def _hits(trees: Candidates, execution: Execution, wanted: np.ndarray, config: SearchConfig) -> Candidates:
+    """The candidates with the wanted value, at most so many an example."""
+    hits = np.flatnonzero(execution.results == wanted[trees.sentence])
+    return trees.take(hits[_rank(trees.sentence[hits]) < config.explanations])
+
+
+def _with_constants(modules: Modules, config: SearchConfig) -> DependencyGrammar:
+    """What is given, and that symbols take no dependents whose only entry is that of a constant."""
+    given, lexicon = modules.parser.given, modules.lexicon
+    open_symbols = {
+        key.symbol for key in lexicon.entries if key.arity > 0 and given.class_of[key.symbol] == UNKNOWN_CLASS
+    }
+    entries = {key: entry for key, entry in lexicon.entries.items() if key.symbol not in open_symbols}
+    return DependencyGrammar.of(replace(lexicon, entries=entries), given.between, config.max_arity)
 
 
 def _revise(

@@ -12,7 +12,7 @@ and the position, so a run that is stopped and resumed ends as if it had never b
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +25,7 @@ from nsr.learning.association import associate
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence, Nodes, Supposed, collect, costs, support, weigh
 from nsr.learning.deduction import Candidates, Deduction, Modules, deduce, execute
+from nsr.learning.knowledge import given_lexicon
 from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose
 from nsr.learning.pruning import rivals, superfluous, without
@@ -140,9 +141,13 @@ class Trainer:
         open_symbol = modules.parser.given.class_of == UNKNOWN_CLASS
         here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
         self.free = np.flatnonzero(open_symbol).tolist()
+        self.fixed = frozenset(np.flatnonzero(~open_symbol).tolist())
         self.symbols = np.where(here, reading.symbols[:, 0], -1)
-        self.sizes = (open_symbol[reading.symbols[:, 0]] & here).sum(axis=1)
-        self.limits = stages(self.sizes, config.learning.curriculum, config.learning.least)
+        told = sorted({key.symbol for key in given_lexicon(modules.perception, config.knowledge).entries})
+        self.known = sorted(self.fixed.difference(told))  # what was learned before this run
+        self.sizes = (~np.isin(reading.symbols[:, 0], told) & here).sum(axis=1)
+        least = 1 if self.known else config.learning.least  # a new word may stand in few short examples
+        self.limits = stages(self.sizes, config.learning.curriculum, least)
         self.guesses = associate(reading.symbols[:, 0], reading.lengths, outputs)
 
     def run(self, on_round: OnRound, start: Position) -> None:
@@ -187,10 +192,13 @@ class Trainer:
             if record["dropped"] or record["replaced"]:
                 return replace(position, simplified=True, best=-1.0, stale=0), record
         if done:
-            record["parser_loss"] = self.settle(deduction, solved, generator, position.sight)
+            if not self.known or position.sight:
+                record["parser_loss"] = self.settle(deduction, solved, generator, position.sight)
             return replace(position, simplified=True, settled=True), record
         sight = min(position.sight + (stale > 0), len(VIEWS) - 1)
-        record |= self.learn(pool, solved, deduction, generator, sight, guess=stale > 0)
+        known = {key.symbol for key in modules.lexicon.entries}
+        guess = stale > 0 and not (self.config.search.licensed and known.issuperset(self.free))
+        record |= self.learn(pool, solved, deduction, generator, sight, guess)
         best = max(position.best, accuracy)
         return replace(position, round=position.round + 1, best=best, stale=stale, sight=sight), record
 
@@ -219,14 +227,21 @@ class Trainer:
             guess: whether several nodes of a tree may be without program, the leaves among them being guessed.
         """
         learning, modules = self.config.learning, self.modules
-        failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
-        kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
+        if learning.replay:
+            failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
+            kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
+        else:
+            drawn = _draw(np.arange(len(pool)), learning.batch, generator)
+            failed, kept = drawn[~solved[drawn]], drawn[solved[drawn]]
         batch = np.concatenate([pool[failed], pool[kept]])
         self.learned_from.update(batch.tolist())
         found = self.abduce(pool[failed], generator, guess)
         proposals = found.then(Proposals.exact(_solutions(deduction, kept, len(failed))))
         weights, evidence, hypotheses = self.judge(modules, proposals, generator, guess)
-        before, modules.lexicon = modules.lexicon, revise(modules.lexicon, evidence, hypotheses, self.config)
+        before, modules.lexicon = (
+            modules.lexicon,
+            revise(modules.lexicon, evidence, hypotheses, self.config, self.fixed),
+        )
         changes = Counter(
             "pruned" if key not in modules.lexicon else "revised"
             for key, entry in before.entries.items()
@@ -235,7 +250,11 @@ class Trainer:
         trees, sources = proposals.trees, batch[proposals.trees.sentence]
         with self.clock("deduce"):
             right = execute(modules, trees).results == self.wanted[sources]
-        loss = self.fit_parser(trees.take(np.flatnonzero(right)), weights[right], generator, sight)
+        if self.known and sight == 0:
+            self.imitate(batch)
+            loss = 0.0
+        else:
+            loss = self.fit_parser(trees.take(np.flatnonzero(right)), weights[right], generator, sight)
         with self.clock("perception"):
             modules.perception.fit([self.inputs[index] for index in sources], trees.symbols, weights)
         return {
@@ -281,11 +300,18 @@ class Trainer:
         for turn in range(TURNS):
             with self.clock("abduce"):
                 weights = weigh(
-                    proposals, nodes, modules.lexicon, grammar, passes if turn else 0, supposed, trust_in_trees
+                    proposals,
+                    nodes,
+                    modules.lexicon,
+                    grammar,
+                    passes if turn else 0,
+                    supposed,
+                    trust_in_trees,
+                    self.config.learning.patterns,
                 )
             with self.clock("induce"):
                 evidence = collect(nodes, weights, modules.executor.values, modules.lexicon)
-                hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator)
+                hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator, self.fixed)
             if not hypotheses:
                 break
             supposed = Supposed(
@@ -309,9 +335,10 @@ class Trainer:
             inputs, wanted = [self.inputs[index] for index in pool[chosen]], self.wanted[pool[chosen]]
             own = _solutions(deduction, chosen, 0)
             dropped = superfluous(modules, inputs, wanted, own, self.config.search, generator)
+            dropped = {use for use in dropped if use.key.symbol not in self.fixed}
             modules.lexicon = without(modules.lexicon, dropped)
         replaced = sum(self.challenge(symbol, pool, generator) for symbol in self.free)
-        if dropped and not replaced:
+        if dropped and not replaced and (not self.known or sight):
             trees = deduction.trees.take(deduction.row[np.flatnonzero(solved)])
             right = np.flatnonzero(execute(modules, trees).results == deduction.results[solved])
             trees = trees.take(_draw(right, self.config.learning.pool, generator))
@@ -347,6 +374,24 @@ class Trainer:
         rows = deduction.row[_draw(np.flatnonzero(solved), self.config.learning.batch, generator)]
         return self.fit_parser(deduction.trees.take(rows), np.ones(len(rows)), generator, sight)
 
+    def imitate(self, examples: np.ndarray) -> None:
+        """Let each new symbol parse like the known one, with as many arguments, that solves most of these examples."""
+        modules, inputs = self.modules, [self.inputs[index] for index in examples]
+        parser, scorer = modules.parser, modules.parser.scorer
+        parser.license(DependencyGrammar.of(modules.lexicon, self.config.knowledge.between))
+
+        def solved(symbol: int, known: int) -> int:
+            scorer.like[symbol] = known
+            with self.clock("deduce"):
+                return int((deduce(modules, inputs, fallback=False).results == self.wanted[examples]).sum())
+
+        arities: dict[int, set[int]] = defaultdict(set)
+        for key in modules.lexicon.entries:
+            arities[key.symbol].add(key.arity)
+        for symbol in self.free:
+            models = [each for each in self.known if arities[each] == arities[symbol]]
+            scorer.like[symbol] = max(models, key=lambda known: solved(symbol, known), default=symbol)
+
     def fit_parser(self, trees: Candidates, weights: np.ndarray, generator: np.random.Generator, sight: int) -> float:
         """Fit the dependency grammar and the parser to weighted trees; returns the parser's loss."""
         modules = self.modules
@@ -354,6 +399,9 @@ class Trainer:
             grammar = DependencyGrammar.of(modules.lexicon, self.config.knowledge.between)
             modules.parser.license(grammar.observe(trees.symbols, trees.heads, weights, self.config.learning.prune))
             noise = torch.Generator().manual_seed(int(generator.integers(2**31)))
+            if self.known:
+                sight = max(sight, int(modules.parser.scorer.view_index))
+                modules.parser.scorer.like.copy_(torch.arange(len(modules.parser.scorer.like)))
             return modules.parser.fit(trees.symbols, trees.heads, trees.lengths, weights, noise, sight)
 
 

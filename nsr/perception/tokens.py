@@ -42,6 +42,17 @@ class TokenPerception:
         own = sorted(word for word in words if word not in literals and not (literals and word == LITERAL))
         return cls(own, len(own) < len(words))
 
+    def extended(self, inputs: Iterable[Tokens]) -> TokenPerception:
+        """The same words, and behind them those that are new in these sentences, in alphabetical order.
+
+        Raises:
+            InputError: words may be literals, so none is new.
+        """
+        if self.literal is not None:
+            raise InputError("words cannot be added to a vocabulary with literals")
+        new = {word for sentence in inputs for word in sentence}.difference(self.words)
+        return TokenPerception((*self.words, *sorted(new)))
+
     def read(self, inputs: Sequence[Tokens], width: int = 1) -> Readings:
         """The one reading of each sentence.
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from nsr.errors import RunError
 from nsr.reports.compositionality import JAIR, NETWORKS, PUBLISHED, DeepTable, TestsTable
+from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.measurement import commit, machine
 from nsr.reports.recursion import InductionTable
 from nsr.reports.tables import AccuracyTable, Variant
@@ -52,6 +53,14 @@ PCFG_PUBLISHED = {
 }
 PCFG_SOURCES = f"{JAIR} NSR paper: Li et al. (2024), arXiv 2210.01603, abstract."
 TENTH = 7_779  # examples of 10k/train
+
+# On each of SUBSETS, and on average.
+HINT_PUBLISHED = {
+    "NSR paper": ("", "97.3", "", "95.9", "", "90.1"),
+    "Transformer rel. uni.": ("98.0", "96.8", "78.2", "11.7", "22.4", "61.5"),
+    "LSTM": ("92.9", "90.9", "74.9", "12.1", "24.3", "58.9"),
+    "GRU": ("76.2", "69.5", "42.8", "10.5", "15.1", "42.5"),
+}
 
 TABLES: dict[str, Table] = {
     "scan": AccuracyTable("scan", "SCAN, word order projective", tuple(Variant(split, split) for split in scan.SPLITS)),
@@ -101,6 +110,39 @@ TABLES: dict[str, Table] = {
     "pcfg-tests": TestsTable("PCFG SET, the tests of Hupkes et al."),
     "pcfg-induction": InductionTable("Functions of lists, induced from 20 examples"),
     "pcfg-deep": DeepTable("PCFG SET, deep inputs"),
+    "hint": SubsetTable(
+        "HINT, symbols",
+        {"nsr": {}, "nsr, parentheses not declared": {"separators": ""}},
+        HINT_PUBLISHED,
+        f"{ARXIV} NSR paper: Li et al. (2024), arXiv 2210.01603, as quoted in reviews of it. Times include drawing the "
+        "data unless they are in the cache.",
+    ),
+    "hint-ablations": SubsetTable(
+        "HINT, ablations",
+        {
+            "default": {},
+            "left-arcs early": {"oracle": "early"},
+            "constants may take dependents": {"constants": False},
+            "constants keep their identities": {"share_constants": False},
+            "no convention for parentheses": {"patterns": False},
+            "no replay of unsolved expressions": {"replay": False},
+            "no licensed trees first": {"licensed": 0},
+            "no grammar mask": {"grammar_mask": False},
+            "no curriculum": {"curriculum": "none"},
+        },
+    ),
+    "hint-swap": SubsetTable(
+        "HINT, one module learned and the other given",
+        {"syntax learned": {"semantics": "given"}, "semantics learned": {"syntax": "given"}},
+        {
+            "syntax learned, NSR paper": ("", "", "", "", "", "93.39"),
+            "semantics learned, NSR paper": ("", "", "", "", "", "98.47"),
+        },
+        "NSR paper: the authors' released notebook, result accuracy on the test set.",
+    ),
+    "hint-few-shot": FewShotTable("HINT, new words from few examples"),
+    "hint-induction": ConceptTable("Functions of numbers, induced from examples"),
+    "hint-long": LongTable("HINT, long expressions and large values"),
 }
 
 

@@ -16,6 +16,8 @@ Where the primitives have recursion, lists are folded too. What a fold does is i
 for all tables: all terms of a few nodes over ``item`` and ``rest`` that differ in what they do. A fold with its step
 counts as one node when terms are grown by size, in its description length the step counts in full. The search also
 joins three terms then, by two calls: the results of folds are often pieces of what is wanted.
+
+Programs over integers are another search, see :mod:`nsr.semantics.recursion`.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
@@ -32,9 +34,12 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from nsr.errors import ConfigError
+from nsr.semantics import recursion
+from nsr.semantics.closed_forms import tabulate
 from nsr.semantics.primitives import Primitive, PrimitiveSet, Type
 from nsr.semantics.programs import (
     MAX_SIZE,
+    Apply,
     Argument,
     Call,
     Constant,
@@ -48,7 +53,7 @@ from nsr.semantics.programs import (
     size,
     subterms,
 )
-from nsr.semantics.values import MISSING, Value
+from nsr.semantics.values import EMPTY, MISSING, Value
 from nsr.settings import setting
 
 MAX_STEP = 5  # nodes of the step of a fold
@@ -101,6 +106,15 @@ class Hypothesis:
 
 
 @dataclass(frozen=True)
+class LibraryEntry:
+    """A program over integers that was found before, and the name of the symbol it was found for."""
+
+    name: str
+    arity: int
+    program: Term
+
+
+@dataclass(frozen=True)
 class Space:
     """What programs may be made of.
 
@@ -108,26 +122,49 @@ class Space:
         primitives: the functions.
         constants: the tokens.
         max_length: lists longer than this are undefined.
+        library: programs that others may apply, for integers only; their order does not matter.
     """
 
     primitives: PrimitiveSet
     constants: tuple[str, ...] = ()
     max_length: int = 10_000
+    library: tuple[LibraryEntry, ...] = ()
 
     def bits(self, term: Term, config: InductionConfig, arity: int = 0) -> float:
         """Description length of a term, and of so many arguments if it is a program: each asks for a slot."""
-        tokens = sum(isinstance(inner, Constant) for inner in subterms(term))
-        arguments = config.bits_per_argument * arity
-        return config.bits_per_node * size(term) + math.log2(max(len(self.constants), 1)) * tokens + arguments
+        bits = config.bits_per_node * size(term) + config.bits_per_argument * arity
+        return bits + sum(self.choice_bits(inner, config) for inner in subterms(term))
+
+    def choice_bits(self, node: Term, config: InductionConfig) -> float:
+        """What a node costs beyond the choice of its production: which token, number or program of the library."""
+        match node:
+            case Constant(int(number)):
+                return config.bits_per_node * (math.log2(number + 2) - 1)
+            case Constant():
+                return math.log2(max(len(self.constants), 1))
+            case Apply():
+                return math.log2(max(len(self.library), 1))
+        return 0.0
 
 
 def judge(program: Term, examples: Sequence[Example], space: Space, config: InductionConfig) -> Hypothesis:
     """Score a program on all examples."""
-    run = compile_term(program, space.max_length)
     total = sum(example.weight for example in examples)
-    hits = sum(example.weight for example in examples if run(example.arguments) == example.value)
+    hits = sum(itertools.compress((example.weight for example in examples), _explained(program, examples, space)))
     log_likelihood = hits * math.log2(1 - config.error_rate) + (total - hits) * math.log2(config.error_rate)
     return Hypothesis(program, hits / total if total else 0.0, log_likelihood - space.bits(program, config))
+
+
+def _explained(program: Term, examples: Sequence[Example], space: Space) -> Iterable[bool]:
+    """Whether the program has the value of each example."""
+    if space.primitives.value_type is Type.INT and program != Constant(EMPTY):
+        arguments = zip(*(example.arguments for example in examples), strict=True)
+        columns = [recursion.numbers(column) for column in arguments if not isinstance(column[0], str)]
+        if columns:
+            wanted = recursion.numbers(example.value for example in examples)
+            return (tabulate(program, columns) == wanted) & (wanted >= 0)
+    run = compile_term(program, space.max_length)
+    return [run(example.arguments) == example.value for example in examples]
 
 
 def induce(
@@ -148,14 +185,21 @@ def induce(
         generator: draws the subsets of examples after the first.
 
     Returns:
-        the best program found, or None if no subset of the examples has one.
+        the best program found, or None if no subset of the examples has one; for integers, None if no program explains
+        much of them or there are more than two arguments.
     """
+    integers = space.primitives.value_type is Type.INT
+    if integers:
+        examples = [replace(example, arguments=example.arguments[:arity]) for example in examples]
     table = majority(examples)
     if not table:
         return None
     if arity == len(table[0].arguments) == 0:
         program = quote(table[0].value)
         return judge(program, examples, space, config) if size(program) <= MAX_SIZE else None
+    if integers:
+        found = [judge(program, examples, space, config) for program in recursion.search(table, arity, space, config)]
+        return max(found, key=lambda hypothesis: hypothesis.score, default=None)
     best: Hypothesis | None = None
     share = 0.0  # of the table that some program found explains
     for tried, subset in enumerate(_subsets(table, config, generator), start=1):

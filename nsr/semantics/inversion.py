@@ -3,7 +3,7 @@
 This is how abduction passes a wanted value from a node down to a dependent. The inverses of primitives are composed
 through the term, and every candidate is checked by running the program. So what is returned is always right. It is
 also complete if the unknown occurs at least once outside folds and the primitives without inverse (``car`` and
-``cdr``); otherwise nothing is returned.
+``cdr``); otherwise nothing is returned. Numbers are found by trying all up to a bound.
 """
 
 from __future__ import annotations
@@ -11,8 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 
+import numpy as np
+
+from nsr.semantics.closed_forms import tabulate
 from nsr.semantics.programs import Argument, Call, Constant, Fold, Self, Term, compile_term, uses
 from nsr.semantics.values import MISSING, Value
+
+SMALLEST = 100  # numbers up to here are looked for in any case
+LARGEST = 10_000  # numbers above this are not looked for
+SOLUTIONS = 16  # numbers found for one argument
 
 
 class _Any(Enum):
@@ -41,12 +48,30 @@ def invert(program: Term, wanted: Value, arguments: Sequence[Value], slot: int, 
     """
     if not uses(program, slot):
         return []
+    if isinstance(wanted, int) and all(isinstance(each, int) for each in _others(arguments, slot)):
+        return _numbers(program, wanted, arguments, slot)
     found = _Equation(tuple(arguments), slot, max_length).solve(program, wanted)
     if found is ANY:
         return []
     run = compile_term(program, max_length)
     candidates = sorted(found, key=lambda value: (len(value) if isinstance(value, tuple) else 0, str(value)))
     return [value for value in candidates if run((*arguments[:slot], value, *arguments[slot + 1 :])) == wanted]
+
+
+def _others(arguments: Sequence[Value], slot: int) -> Sequence[Value]:
+    return [*arguments[:slot], *arguments[slot + 1 :]]
+
+
+def _numbers(program: Term, wanted: int, arguments: Sequence[Value], slot: int) -> list[Value]:
+    """The numbers that solve the equation, smallest first, found by running the program on all that may.
+
+    No argument of a sum, a difference, a product or a quotient that has this value and this other argument is larger
+    than the bound, unless there is no end to them.
+    """
+    bound = min(LARGEST, SMALLEST + (wanted + 1) * (max(_others(arguments, slot), default=0) + 1))
+    columns = [np.array([0 if each is MISSING else each]) for each in arguments]
+    columns[slot] = np.arange(bound + 1)
+    return np.flatnonzero(tabulate(program, columns) == wanted)[:SOLUTIONS].tolist()
 
 
 class _Equation:

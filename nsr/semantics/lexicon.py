@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from lark import Tree
 
 from nsr.errors import ProgramError
 from nsr.semantics.primitives import PrimitiveSet
@@ -93,11 +95,12 @@ class Lexicon:
     def to_text(self) -> str:
         """The lexicon as a file that :func:`parse_lexicon` reads; symbols in order of their ids."""
         lines = []
+        library = {(self.symbols[key.symbol], key.arity, entry.program) for key, entry in self.entries.items()}
         for key in sorted(self.entries):
             entry = self.entries[key]
             for signature in sorted(entry.signatures):
                 name = json.dumps(self.symbols[key.symbol], ensure_ascii=False)
-                lines.append(f"{_frame(name, signature)} = {to_text(entry.program)}")
+                lines.append(f"{_frame(name, signature)} = {to_text(entry.program, library)}")
         return "\n".join(lines) + "\n"
 
 
@@ -108,16 +111,25 @@ def _frame(name: str, signature: Signature) -> str:
     return " ".join([*words[: signature.left], name, *words[signature.left :]])
 
 
-def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet) -> Lexicon:
+def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet, *, partial: bool = False) -> Lexicon:
     """Read the text form of a lexicon.
+
+    Args:
+        text: the lexicon.
+        symbols: the name of each symbol id.
+        primitives: what programs may be made of.
+        partial: leave out the entries of other symbols.
 
     Raises:
         ProgramError: line and column of what is wrong: syntax, an unknown symbol or primitive, a wrong type,
-            arguments out of order, or two different programs for one symbol and arity.
+            arguments out of order, two different programs for one symbol and arity, or programs that apply each other
+            in a circle.
     """
     ids = {name: index for index, name in enumerate(symbols)}
     entries: dict[Key, Entry] = {}
-    for tree in parse_text(text, "lexicon").children:
+    trees = parse_text(text, "lexicon").children
+    library = _Library(trees, primitives)
+    for tree in trees:
         *head, body = tree.children
         left = next(place for place, token in enumerate(head) if token.type == "STRING")
         symbol, dependents = head[left], head[:left] + head[left + 1 :]
@@ -127,9 +139,11 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet)
             if argument != f"x{index}":
                 raise ProgramError(f"{position(argument)}: arguments must be numbered x0, x1, ... from left to right")
         name, arity = read_string(symbol), len(arguments)
+        if name not in ids and partial:
+            continue
         if name not in ids:
             raise ProgramError(f"{position(symbol)}: unknown symbol {symbol}")
-        program = build_term(body, primitives, arity)
+        program = build_term(body, primitives, arity, library)
         signature = Signature(left, len(dependents) - left, empty, valueless=program == Constant(EMPTY))
         key, signatures = Key(ids[name], arity), frozenset({signature})
         if key in entries:
@@ -138,3 +152,38 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet)
             signatures |= entries[key].signatures
         entries[key] = Entry(program, signatures)
     return Lexicon(symbols, entries)
+
+
+class _Library:
+    """The programs of a lexicon's entries by name and number of arguments, read when they are asked for.
+
+    Args:
+        trees: the entries.
+        primitives: what programs may be made of.
+    """
+
+    def __init__(self, trees: Sequence[Tree], primitives: PrimitiveSet) -> None:
+        self.primitives = primitives
+        self.found: dict[tuple[str, int], Term | None] = {}  # None while an entry is being read
+        self.bodies: dict[tuple[str, int], Tree] = {}
+        for tree in trees:
+            *head, body = tree.children
+            name = next(token for token in head if token.type == "STRING")
+            arity = sum(token.type == "ARGUMENT" for token in head)
+            self.bodies.setdefault((read_string(name), arity), body)
+
+    def __call__(self, name: str, arity: int) -> Term | None:
+        """The program of this name with so many arguments; None if there is none.
+
+        Raises:
+            ProgramError: it needs itself.
+        """
+        key = name, arity
+        if key not in self.bodies:
+            return None
+        if key in self.found and self.found[key] is None:
+            raise ProgramError(f"{position(self.bodies[key].meta)}: the program of {name!r} needs itself; use rec")
+        if key not in self.found:
+            self.found[key] = None
+            self.found[key] = build_term(self.bodies[key], self.primitives, arity, self)
+        return self.found[key]

@@ -102,6 +102,16 @@ CDR = Primitive("cdr", (Type.LIST,), Type.LIST, lambda items: items[1:] if items
 REVERSE = Primitive(
     "reverse", (Type.LIST,), Type.LIST, lambda items: items[::-1], lambda result, known: [(result[::-1],)]
 )
+INCR = Primitive(
+    "incr", (Type.INT,), Type.INT, lambda number: number + 1, lambda result, known: [(result - 1,)] if result else []
+)
+DECR0 = Primitive(
+    "decr0",
+    (Type.INT,),
+    Type.INT,
+    lambda number: max(number - 1, 0),
+    lambda result, known: [(result + 1,)] if result else [(0,), (1,)],
+)
 
 PRIMITIVES: dict[str, PrimitiveSet] = {
     "list": PrimitiveSet(
@@ -121,6 +131,13 @@ PRIMITIVES: dict[str, PrimitiveSet] = {
         Type.LIST,
         (NIL, CONS, APPEND, CAR, CDR),
         "as list, and structural recursion over lists",
+        recursion=True,
+    ),
+    "int": PrimitiveSet(
+        "int",
+        Type.INT,
+        (INCR, DECR0),
+        "numbers from 0 on: 0, incr, decr0 (0 stays 0), if0 and recursion",
         recursion=True,
     ),
 }

@@ -11,7 +11,7 @@ program ends, after at most ``max_length`` steps for each of its folds.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import cache
 from operator import itemgetter
@@ -25,6 +25,8 @@ from nsr.semantics.primitives import CONS, NIL, Primitive, PrimitiveSet, Type
 from nsr.semantics.values import EMPTY, MISSING, Sentinel, Value
 from nsr.syntax.grammar import load_grammar
 
+MAX_NUMBER = 10**18  # a number above this is MISSING
+MAX_CALLS = 20_000  # of a recursion that has no closed form; with more it is MISSING
 MAX_SIZE = 128  # nodes of a term, and so its depth (comparing terms takes 4 of 1000 levels of recursion a level)
 
 
@@ -77,24 +79,73 @@ class Fold:
     step: Term
 
 
-Term = Argument | Constant | Self | Call | Item | Rest | Fold
+@dataclass(frozen=True, slots=True)
+class If0:
+    """``then`` where ``test`` is worth 0, else ``otherwise``; only the branch that is taken is executed."""
+
+    test: Term
+    then: Term
+    otherwise: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Recursion: the least function that is worth ``body``, in which :class:`Recur` calls it; outermost only.
+
+    Its arguments are those of the program, so in the body ``x0`` and ``x1`` are what the call at hand is about.
+    """
+
+    body: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Recur:
+    """``(rec a b)``, in the body of :class:`Fix`: the function itself on other arguments."""
+
+    arguments: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """``("+" a b)``: a program that was found before, under the name of the symbol it was found for."""
+
+    name: str
+    program: Term
+    arguments: tuple[Term, ...]
+
+
+Term = Argument | Constant | Self | Call | Item | Rest | Fold | If0 | Fix | Recur | Apply
 
 
 def subterms(term: Term) -> Iterator[Term]:
-    """The term and everything inside it, outermost first."""
+    """The term and everything inside it, outermost first; not what is inside the programs that it applies."""
     stack = [term]
     while stack:
         current = stack.pop()
         yield current
-        if isinstance(current, Call):
-            stack.extend(reversed(current.arguments))
-        elif isinstance(current, Fold):
-            stack.extend((current.step, current.start, current.items))
+        match current:
+            case Call(arguments=inner) | Recur(inner) | Apply(arguments=inner):
+                stack.extend(reversed(inner))
+            case Fold(items, start, step):
+                stack.extend((step, start, items))
+            case If0(test, then, otherwise):
+                stack.extend((otherwise, then, test))
+            case Fix(body):
+                stack.append(body)
 
 
 def size(term: Term) -> int:
     """Number of nodes."""
     return sum(1 for _ in subterms(term))
+
+
+def applied(term: Term) -> set[str]:
+    """The names of all programs that the term applies, or that these apply in turn."""
+    found: set[str] = set()
+    for inner in subterms(term):
+        if isinstance(inner, Apply):
+            found |= {inner.name} | applied(inner.program)
+    return found
 
 
 def uses(term: Term, index: int) -> bool:
@@ -118,6 +169,8 @@ def result_type(term: Term, argument_type: Type) -> Type:
             return Type.TOKEN
         case Rest() | Fold():
             return Type.LIST
+        case If0() | Fix() | Recur() | Apply():
+            return Type.INT
         case Call(primitive):
             return primitive.result
 
@@ -132,8 +185,18 @@ def quote(value: Value) -> Term:
     return Constant(value)
 
 
-def to_text(term: Term) -> str:
-    """The term as an s-expression."""
+def to_text(term: Term, library: Container[tuple[str, int, Term]] | None = None) -> str:
+    """The term as an s-expression.
+
+    Args:
+        term: the term.
+        library: the name, number of arguments and program of what is applied by its name; None for everything. What is
+            not in it is spelled out: ``(apply (incr x0) x1)``.
+    """
+
+    def text(term: Term) -> str:
+        return to_text(term, library)
+
     match term:
         case Argument(index):
             return f"x{index}"
@@ -146,11 +209,21 @@ def to_text(term: Term) -> str:
         case Rest():
             return "rest"
         case Fold(items, start, step):
-            return f"(fold {to_text(items)} {to_text(start)} {to_text(step)})"
+            return f"(fold {text(items)} {text(start)} {text(step)})"
+        case If0(test, then, otherwise):
+            return f"(if0 {text(test)} {text(then)} {text(otherwise)})"
+        case Fix(body):
+            return f"(fix {text(body)})"
+        case Recur(arguments):
+            return f"(rec {' '.join(map(text, arguments))})"
+        case Apply(name, program, arguments):
+            named = library is None or (name, len(arguments), program) in library
+            applied = json.dumps(name, ensure_ascii=False) if named else f"apply {text(program)}"
+            return f"({applied} {' '.join(map(text, arguments))})"
         case Call(primitive, ()):
             return primitive.name
         case Call(primitive, arguments):
-            return f"({primitive.name} {' '.join(map(to_text, arguments))})"
+            return f"({primitive.name} {' '.join(map(text, arguments))})"
 
 
 def parse_program(text: str, primitives: PrimitiveSet, arity: int) -> Term:
@@ -179,19 +252,29 @@ def _program_grammar() -> Lark:
     return load_grammar("program", start=("lexicon", "term"))
 
 
-def build_term(tree: Tree, primitives: PrimitiveSet, arity: int) -> Term:
+Library = Callable[[str, int], "Term | None"]  # the program of a name and a number of arguments
+
+
+def build_term(tree: Tree, primitives: PrimitiveSet, arity: int, library: Library = lambda name, arity: None) -> Term:
     """The checked term of a parse tree from ``grammars/program.lark``.
+
+    Args:
+        tree: the parse tree.
+        primitives: what the term may be made of.
+        arity: number of its arguments.
+        library: gives the programs that it may apply.
 
     Raises:
         ProgramError: line and column of an unknown name, a wrong number of arguments, a wrong type, what may not be
-            inside or outside the step of a fold, or a term that is too large.
+            inside or outside the step of a fold or a recursion, or a term that is too large.
     """
     if sum(1 for _ in tree.iter_subtrees()) > MAX_SIZE:
         raise ProgramError(f"{position(tree.meta)}: more than {MAX_SIZE} nodes")
     if primitives.recursion:
         _check_steps(tree)
+        _check_recursion(tree, arity)
     try:
-        term = _TermBuilder(primitives, arity).transform(tree)
+        term = _TermBuilder(primitives, arity, library).transform(tree)
     except VisitError as error:
         if isinstance(error.orig_exc, ProgramError):
             raise error.orig_exc from None
@@ -221,6 +304,32 @@ def _check_steps(tree: Tree) -> None:
         stack.extend(reversed(list(zip(inner, steps, strict=True))))
 
 
+def _check_recursion(tree: Tree, arity: int) -> None:
+    """``fix`` is only outermost or what is applied, ``rec`` only inside it and with as many arguments.
+
+    Raises:
+        ProgramError: line and column of the first that is not.
+    """
+    stack = [(tree, arity, None)]  # how many arguments a fix here has, and a rec
+    while stack:
+        current, fixed, recurring = stack.pop()
+        name, *inner = current.children
+        if current.data == "call" and name == "fix":
+            if fixed is None:
+                raise ProgramError(f"{position(current.meta)}: fix is allowed only as the whole program")
+            recurring = fixed
+        if current.data == "call" and name == "rec":
+            if recurring is None:
+                raise ProgramError(f"{position(current.meta)}: rec is allowed only inside fix")
+            if len(inner) != recurring:
+                raise ProgramError(f"{position(current.meta)}: rec takes {recurring} arguments, not {len(inner)}")
+        if current.data == "call" and name == "apply" and len(inner) > 1:
+            stack.append((inner[0], len(inner) - 1, None))
+            inner = inner[1:]
+        if current.data in ("call", "apply"):
+            stack.extend((each, None, recurring) for each in reversed(inner))
+
+
 def read_string(token: Token) -> str:
     """The text that a string of the program language denotes.
 
@@ -244,15 +353,20 @@ def position(place) -> str:
 class _TermBuilder(Transformer_NonRecursive):
     """One method a rule of ``grammars/program.lark``."""
 
-    def __init__(self, primitives: PrimitiveSet, arity: int) -> None:
+    def __init__(self, primitives: PrimitiveSet, arity: int, library: Library) -> None:
         super().__init__()
         self.primitives = primitives
+        self.library = library
+        self.numbers = primitives.recursion and primitives.value_type is Type.INT
+        self.lists = primitives.recursion and primitives.value_type is Type.LIST
         self.arguments = {f"x{index}": Argument(index) for index in range(arity)}
 
     def token(self, meta, children) -> Term:
         return Constant(read_string(children[0]))
 
     def number(self, meta, children) -> Term:
+        if self.numbers and int(children[0]) < 0:
+            raise ProgramError(f"{position(meta)}: numbers begin with 0")
         return Constant(int(children[0]))
 
     def argument(self, meta, children) -> Term:
@@ -263,22 +377,39 @@ class _TermBuilder(Transformer_NonRecursive):
 
     def name(self, meta, children) -> Term:
         words: dict[str, Term] = {"self": Self(), "empty": Constant(EMPTY)}
-        if self.primitives.recursion:
+        if self.lists:
             words |= {"item": Item(), "rest": Rest()}
         word = words.get(children[0])
         return self.call(meta, children) if word is None else word
 
     def call(self, meta, children) -> Term:
         name, *arguments = children
-        if self.primitives.recursion and name == "fold":
+        if self.lists and name == "fold":
             self.check(meta, name, arguments, (Type.LIST, Type.LIST, Type.LIST))
             return Fold(*arguments)
+        if self.numbers and name == "if0":
+            self.check(meta, name, arguments, (Type.INT, Type.INT, Type.INT))
+            return If0(*arguments)
+        if self.numbers and name in ("fix", "rec", "apply"):
+            self.check(meta, name, arguments, (Type.INT,) * (1 if name == "fix" else len(arguments)))
+            if name == "rec":
+                return Recur(tuple(arguments))
+            return Fix(*arguments) if name == "fix" else Apply("", arguments[0], tuple(arguments[1:]))
         if name not in self.primitives:
-            known = [primitive.name for primitive in self.primitives.primitives] + ["fold"] * self.primitives.recursion
+            known = [primitive.name for primitive in self.primitives.primitives]
+            known += ["fold"] * self.lists + ["fix", "rec", "if0"] * self.numbers
             raise ProgramError(f"{position(meta)}: unknown primitive '{name}'; known: {', '.join(known)}")
         primitive = self.primitives[name]
         self.check(meta, name, arguments, primitive.arguments)
         return Call(primitive, tuple(arguments))
+
+    def apply(self, meta, children) -> Term:
+        name, *arguments = read_string(children[0]), *children[1:]
+        program = self.library(name, len(arguments)) if self.numbers else None
+        if program is None:
+            raise ProgramError(f"{position(meta)}: {children[0]} has no program of {len(arguments)} arguments")
+        self.check(meta, name, arguments, (Type.INT,) * len(arguments))
+        return Apply(name, program, tuple(arguments))
 
     def check(self, meta, name: str, arguments: list[Term], kinds: tuple[Type, ...]) -> None:
         """Raise an error unless there are as many arguments as types, and of these types."""
@@ -301,9 +432,26 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
     Undefinedness is strict: MISSING inside gives MISSING. A call that makes a list longer than ``max_length`` is
     MISSING too, so that a program bounded in size is bounded in memory; so is a fold over one.
 
-    A step runs on the pair of ``item`` and ``rest``.
+    A step runs on the pair of ``item`` and ``rest``. What has a closed form is calculated
+    (:mod:`nsr.semantics.closed_forms`); other recursion over numbers runs on a stack of its own, with a memo, and is
+    MISSING where it goes in a circle or takes more than ``MAX_CALLS`` calls.
     """
+    open_call = not isinstance(term, Fix) and any(isinstance(inner, Recur) for inner in subterms(term))
+    if isinstance(term, Fix | If0 | Apply) and not open_call:
+        from nsr.semantics.closed_forms import closed_form, run_closed  # which needs this module
+
+        form = closed_form(term)
+        if form is not None:
+            return run_closed(form)
     match term:
+        case Fix(body):
+            return _recursion(body, max_length)
+        case If0(test, then, otherwise):
+            return _choice(*(compile_term(each, max_length) for each in (test, then, otherwise)))
+        case Apply(_, program, arguments):
+            return _applied(compile_term(program, max_length), [compile_term(each, max_length) for each in arguments])
+        case Recur(arguments):
+            return _call([compile_term(each, max_length) for each in arguments])
         case Argument(index):
             return itemgetter(index)
         case Constant(value):
@@ -337,6 +485,65 @@ def _fold(items, start, step, max_length):
             if value is MISSING:
                 return MISSING
         return value
+
+    return run
+
+
+class _Pending(Exception):
+    """A recursive call whose value is not known yet."""
+
+
+def _recursion(body, max_length):
+    run_body = compile_term(body, max_length)
+
+    def run(arguments):
+        memo: dict[tuple[Value, ...], Value] = {}
+        stack, open_calls = [arguments], {arguments}
+        for _ in range(MAX_CALLS):
+            call = stack[-1]
+            try:  # behind the arguments of a call is the memo
+                value = run_body((*call, memo))
+            except _Pending as pending:
+                (needed,) = pending.args
+                if needed in open_calls:
+                    return MISSING
+                stack.append(needed)
+                open_calls.add(needed)
+                continue
+            memo[call] = value
+            open_calls.remove(stack.pop())
+            if not stack:
+                return value
+        return MISSING
+
+    return run
+
+
+def _call(inner):
+    def run(arguments):
+        call = tuple(each(arguments) for each in inner)
+        if MISSING in call:
+            return MISSING
+        memo = arguments[-1]
+        if call not in memo:
+            raise _Pending(call)
+        return memo[call]
+
+    return run
+
+
+def _choice(test, then, otherwise):
+    def run(arguments):
+        value = test(arguments)
+        return MISSING if value is MISSING else otherwise(arguments) if value else then(arguments)
+
+    return run
+
+
+def _applied(program, inner):
+    def run(arguments):
+        values = tuple(each(arguments) for each in inner)
+        return MISSING if MISSING in values else program(values)
 
     return run
 

@@ -5,6 +5,7 @@ Shape letters: B sentences, K trees a sentence, C trees, N tokens, F features, M
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,8 @@ from nsr.syntax.scorer import (
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.syntax.transitions import Configurations, Order, oracle
 
+BLOCK = 2048  # sentences parsed in lock step
+
 
 @dataclass(frozen=True)
 class Parses:
@@ -39,6 +42,30 @@ class Parses:
 
     heads: np.ndarray
     log_probs: np.ndarray
+
+
+@dataclass(frozen=True)
+class GoldTrees:
+    """The right trees, for the ablation ``syntax: given``.
+
+    Attributes:
+        symbols: the word of each symbol id.
+        heads: gives the words of a sentence their heads.
+    """
+
+    symbols: tuple[str, ...]
+    heads: Callable[[tuple[str, ...]], tuple[int, ...]]
+
+    def parse(self, symbols: np.ndarray, lengths: np.ndarray) -> Parses:
+        """The one tree of each sentence; see :meth:`Parser.parse`."""
+        trees = [
+            self.heads(tuple(self.symbols[symbol] for symbol in row[:length]))
+            for row, length in zip(symbols.tolist(), lengths.tolist(), strict=True)
+        ]
+        heads = np.full((len(trees), symbols.shape[1]), ABSENT, np.int64)
+        for row, tree in enumerate(trees):
+            heads[row, : len(tree)] = tree
+        return Parses(heads[:, None], np.zeros((len(trees), 1)))
 
 
 class Parser:
@@ -64,6 +91,7 @@ class Parser:
         self.symbols = symbols
         self.scorer = TransitionScorer(symbols, config, generator)
         self.grammar: DependencyGrammar | None = None
+        self.gold: GoldTrees | None = None  # if given, nothing is parsed
 
     def license(self, grammar: DependencyGrammar) -> None:
         """Take over what the lexicon has learned of signatures, for the embeddings and for the mask."""
@@ -102,6 +130,8 @@ class Parser:
             masked: whether the learned dependency grammar rules out transitions (if the configuration says so at
                 all), or just what is given.
         """
+        if self.gold is not None:
+            return self.gold.parse(symbols, lengths)
         grammar = self.grammar if masked and self.config.grammar_mask and self.grammar is not None else self.given
         if generator is not None:
             return self._search(symbols, lengths, width, grammar, generator)
@@ -109,8 +139,22 @@ class Parser:
         by_class = self.grammar is not None and grammar is self.grammar and not self.scorer.view.identity
         seen = self.grammar.class_of[symbols] if by_class else symbols
         first, inverse = unique_rows(np.where(np.arange(symbols.shape[1]) < lengths[:, None], seen, ABSENT))
-        found = self._search(symbols[first], lengths[first], width, grammar)
+        found = self._search_blocks(symbols[first], lengths[first], width, grammar)
         return Parses(found.heads[inverse], found.log_probs[inverse])
+
+    def _search_blocks(
+        self, symbols: np.ndarray, lengths: np.ndarray, width: int, grammar: DependencyGrammar | None
+    ) -> Parses:
+        """Parse sentences of about the same length together, not too many at once: memory is what takes time."""
+        heads = np.full((len(lengths), width, symbols.shape[1]), ABSENT, np.int64)
+        log_probs = np.full((len(lengths), width), -np.inf)
+        order = np.argsort(lengths, kind="stable")
+        for start in range(0, len(order), BLOCK):
+            rows = order[start : start + BLOCK]
+            longest = int(lengths[rows[-1]])
+            found = self._search(symbols[rows, :longest], lengths[rows], width, grammar)
+            heads[rows, :, :longest], log_probs[rows] = found.heads, found.log_probs
+        return Parses(heads, log_probs)
 
     def _search(
         self,
@@ -192,6 +236,8 @@ class Parser:
         """
         counted = weights > 0
         weights = weights[counted]
+        if self.gold is not None:
+            return 0.0
         features, actions, tree = self._derivations(symbols[counted], heads[counted], lengths[counted])
         if not len(features):
             return 0.0

@@ -32,6 +32,8 @@ TOP, BELOW, NEXT = 0, 1, 3
 NEAR = (TOP, BELOW, NEXT, 6, 8, 10, 12)
 ACTIONS = 3
 
+CONSTANT = frozenset({Signature(0, 0)})  # the signatures of a symbol that never takes dependents
+
 
 @dataclass(frozen=True)
 class View:
@@ -46,6 +48,7 @@ VIEWS = (
     View(NEAR, identity=False),
     View(tuple(range(FEATURES)), identity=False),
     View(NEAR, identity=True),
+    View((TOP, BELOW, 2, NEXT, 6, 8, 10, 12), identity=True),
     View(tuple(range(FEATURES)), identity=True),
 )
 
@@ -61,6 +64,7 @@ class ParserConfig:
     embed: str = setting(
         "signature", "what a symbol is embedded by: signature (identity where needed), or always identity"
     )
+    share_constants: bool = setting(True, "symbols that only ever stand alone have one identity")
     view_gain: float = setting(0.01, "share of transitions that seeing more must determine better, to be worth it")
     oracle: str = setting("late", "when left-arcs are taken: late or early")
     grammar_mask: bool = setting(True, "let the learned dependency grammar rule out transitions")
@@ -98,6 +102,7 @@ class TransitionScorer(nn.Module):
         self.order = Order(config.oracle)
         self.absent = symbols
         self.identity_dropout = config.identity_dropout
+        self.share_constants = config.share_constants and config.embed == "signature"
         signatures = self.sides**2 + 3  # + without value, + unknown, + no token
         self.signature = nn.Parameter(torch.empty(signatures, config.embedding))
         self.identity = nn.Parameter(torch.zeros(symbols + 1, config.embedding))  # + no token
@@ -108,8 +113,19 @@ class TransitionScorer(nn.Module):
         nn.init.normal_(self.slots, std=(FEATURES * config.embedding) ** -0.5, generator=generator)
         self.register_buffer("membership", torch.zeros(symbols + 1, signatures))
         self.register_buffer("representative", torch.arange(symbols + 1))  # the first symbol of each symbol's class
+        self.register_buffer("identical", torch.arange(symbols + 1))  # the symbol as which each one is seen
+        self.register_buffer("like", torch.arange(symbols + 1))  # the symbol that each one parses like
         self.register_buffer("view_index", torch.tensor(0))
         self.classify([frozenset()] * symbols)
+
+    def adopt(self, other: TransitionScorer) -> None:
+        """Take over the weights of a network with the same first symbols; those behind them stay as they are."""
+        known = other.absent
+        with torch.no_grad():
+            for name in ("signature", "slots", "bias", "output", "view_index"):
+                getattr(self, name).copy_(getattr(other, name))
+            self.identity[:known] = other.identity[:known]
+            self.identity[-1] = other.identity[-1]
 
     @property
     def view(self) -> View:
@@ -135,6 +151,10 @@ class TransitionScorer(nn.Module):
         self.membership[-1, absent] = 1
         _, first, class_of = np.unique(self.membership.numpy(), axis=0, return_index=True, return_inverse=True)
         self.representative.copy_(torch.from_numpy(first[class_of.reshape(-1)]))
+        constants = [symbol for symbol, known in enumerate(signatures) if known == CONSTANT]
+        self.identical.copy_(torch.arange(len(self.identical)))
+        if self.share_constants:
+            self.identical[constants] = min(constants, default=0)
 
     def reduce(self, features: np.ndarray, view: View | None = None) -> np.ndarray:
         """What a view (by default the network's own) keeps of features: (R, F) to (R, slots of the view).
@@ -143,7 +163,8 @@ class TransitionScorer(nn.Module):
         """
         view = view or self.view
         features = features[:, view.slots]
-        return features if view.identity else self.representative.numpy()[features]
+        seen_as = self.identical if view.identity else self.representative
+        return seen_as[self.like].numpy()[features]
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Log-probabilities of the transitions.

@@ -86,6 +86,10 @@ class DependencyGrammar:
         class_of = np.array([numbers.get(each, UNKNOWN_CLASS) for each in signatures], np.int64)
         return cls(class_of, (frozenset(), *known), between=between, most=most)
 
+    def extended(self, symbols: int) -> DependencyGrammar:
+        """The same grammar with more symbols, behind the others, of which nothing is known; ``symbols`` counts all."""
+        return replace(self, class_of=np.pad(self.class_of, (0, symbols - len(self.class_of))))
+
     def observe(self, symbols: np.ndarray, heads: np.ndarray, weights: np.ndarray, share: float) -> DependencyGrammar:
         """The same grammar with slots that accept the classes seen in these trees.
 

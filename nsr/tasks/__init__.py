@@ -6,13 +6,14 @@ from dataclasses import fields
 from typing import Any
 
 from nsr.errors import ConfigError
+from nsr.tasks.hint import Hint
 from nsr.tasks.pcfg import Pcfg
 from nsr.tasks.scan import Scan
 from nsr.tasks.task import Dataset, Examples, Task
 
-__all__ = ["TASKS", "Dataset", "Examples", "Pcfg", "Scan", "Task", "make_task"]
+__all__ = ["TASKS", "Dataset", "Examples", "Hint", "Pcfg", "Scan", "Task", "make_task"]
 
-TASKS: dict[str, type[Task]] = {"scan": Scan, "pcfg": Pcfg}
+TASKS: dict[str, type[Task]] = {"scan": Scan, "pcfg": Pcfg, "hint": Hint}
 
 
 def make_task(name: str, **options: Any) -> Task:

@@ -88,7 +88,7 @@ class Pcfg(Task):
     name: ClassVar[str] = "pcfg"
     splits: ClassVar[tuple[str, ...]] = (*SPLITS, *CHANGED)
     default_split: ClassVar[str] = "pcfgset"
-    knowledge: ClassVar[Mapping[str, Any]] = {"literals": True, "separators": SEPARATOR}
+    settings: ClassVar[Mapping[str, Any]] = {"literals": True, "separators": SEPARATOR}
     tests: ClassVar[tuple[str, ...]] = tuple(TESTS)
 
     exceptions: float = 0.1

@@ -24,8 +24,8 @@ Predict = Callable[[Sequence[Tokens]], list[Value | None]]  # a model's answers;
 class Examples:
     """Input-output pairs in a fixed order; repeats are kept."""
 
-    inputs: tuple[Tokens, ...]
-    outputs: tuple[Value, ...]
+    inputs: Sequence[Tokens]
+    outputs: Sequence[Value]
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.outputs):
@@ -40,16 +40,25 @@ class Examples:
     def take(self, indices: Iterable[int]) -> Examples:
         """The examples at these indices, in this order."""
         indices = list(indices)
-        return Examples(tuple(self.inputs[i] for i in indices), tuple(self.outputs[i] for i in indices))
+        return Examples(_take(self.inputs, indices), _take(self.outputs, indices))
+
+
+def _take(items: Sequence[Any], indices: list[int]) -> Sequence[Any]:
+    """The items at these places, packed if they are packed."""
+    return items.take(indices) if hasattr(items, "take") else tuple(items[index] for index in indices)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """One split of a task. ``source`` says where the examples come from, for the run's record."""
+    """One split of a task. ``source`` says where the examples come from, for the run's record.
+
+    ``validation`` is for choosing settings; tasks that publish none have none.
+    """
 
     train: Examples
     test: Examples
     source: str
+    validation: Examples | None = None
 
 
 def read_lines(path: Path, files: str) -> list[str]:
@@ -85,7 +94,7 @@ def group_by_size(sizes: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
 class Task(ABC):
     """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line.
 
-    ``knowledge`` is what the learner is told by default, options of :class:`nsr.learning.config.KnowledgeConfig`; an
+    ``settings`` are its defaults for :class:`nsr.learning.config.Config`, for instance what the learner is told; an
     option given by the user wins. ``tests`` names what :meth:`test` measures.
     """
 
@@ -93,7 +102,7 @@ class Task(ABC):
     splits: ClassVar[tuple[str, ...]]
     default_split: ClassVar[str]
     primitives: ClassVar[str]
-    knowledge: ClassVar[Mapping[str, Any]] = {}
+    settings: ClassVar[Mapping[str, Any]] = {}
     tests: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -136,6 +145,23 @@ class Task(ABC):
             DataError: as of :meth:`load`.
         """
         raise ConfigError(f"{self.name} has no test {name!r}; known tests: {', '.join(self.tests) or 'none'}")
+
+    def gold_heads(self, tokens: Tokens) -> tuple[int, ...]:
+        """The head of each token in the right tree, ROOT for the root: what ``syntax: given`` gives.
+
+        Raises:
+            ConfigError: the task has no right trees to give.
+        """
+        raise ConfigError(f"{self.name} cannot give the syntax; leave --syntax learned")
+
+    @property
+    def gold_lexicon(self) -> str:
+        """The right programs, as the text of a lexicon: what ``semantics: given`` gives.
+
+        Raises:
+            ConfigError: the task has no right programs to give.
+        """
+        raise ConfigError(f"{self.name} cannot give the semantics; leave --semantics learned")
 
     def assumptions(self) -> dict[str, Any]:
         """What this task tells the learner beyond input-output pairs, for ``metrics.json``."""

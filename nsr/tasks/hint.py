@@ -1,0 +1,249 @@
+"""HINT: arithmetic expressions of handwritten symbols; here with the symbols themselves.
+
+Li, Huang, Chen, Zhu and Zhu (2021), A HINT from arithmetic: on systematic generalization of perception, syntax, and
+semantics, https://arxiv.org/abs/2103.01403. ``grammars/hint.lark`` is the language. :mod:`nsr.tasks.expressions` draws
+exactly the published expressions, so nothing need be downloaded; they are kept in a cache.
+
+Gold heads and gold programs are for scoring and for the ``given`` ablations: no learner sees them unless an option
+says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nsr.errors import ConfigError, DataError, InputError
+from nsr.runs import write_file
+from nsr.syntax.grammar import check, load_grammar
+from nsr.tasks.expressions import (
+    CLOSE,
+    CONCEPTS,
+    DIGITS,
+    OPEN,
+    OPERATORS,
+    TRAIN_LARGEST,
+    TRAIN_OPERATORS,
+    VOCABULARY,
+    Expressions,
+    count_operators,
+    draw,
+    nesting,
+    read,
+)
+from nsr.tasks.packed import PackedNumbers, PackedTokens
+from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size
+
+CACHE_VERSION = 1
+PARTS = ("train", "validation", "test")
+INPUTS = ("symbols",)
+SUBSETS = ("I", "SS", "LS", "SL", "LL")
+
+
+@dataclass(frozen=True)
+class Hint(Task):
+    """HINT. ``concept`` names a new word (x y a b c d): then the examples are those of its few-shot split.
+
+    ``shots`` is for concepts: how many training examples there are, drawn by seed; 0 for all.
+    """
+
+    name: ClassVar[str] = "hint"
+    splits: ClassVar[tuple[str, ...]] = ("hint",)
+    default_split: ClassVar[str] = "hint"
+    primitives: ClassVar[str] = "int"
+    settings: ClassVar[Mapping[str, Any]] = {
+        "separators": f"{OPEN} {CLOSE}",
+        "between": False,
+        "constants": True,
+        "empty": True,
+        "licensed": 8,
+        "max_arity": 2,
+        "view_gain": 0.001,
+        "examples": 40_000,
+    }
+
+    input: str = "symbols"
+    concept: str = ""
+    shots: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse inputs and concepts that do not exist, and shots without a concept."""
+        if self.input not in INPUTS:
+            raise ConfigError(f"input must be one of {', '.join(INPUTS)}, not {self.input!r}")
+        if self.concept not in ("", *CONCEPTS):
+            raise ConfigError(f"concept must be one of {', '.join(CONCEPTS)}, or nothing, not {self.concept!r}")
+        if self.shots < 0:
+            raise ConfigError(f"shots must be a number of examples, or 0 for all, not {self.shots}")
+        if self.shots and not self.concept:
+            raise ConfigError("shots are for a concept; add --concept, one of " + ", ".join(CONCEPTS))
+
+    def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
+        """The published expressions, or those of the concept; see :meth:`Task.load`.
+
+        ``seed`` draws which ``shots`` there are; the expressions are always the same.
+        """
+        if split not in self.splits:
+            raise ConfigError(f"hint has no split {split!r}; known splits: {', '.join(self.splits)}")
+        if data_dir is not None:
+            raise DataError(f"{data_dir}: hint reads no files, its expressions are generated; leave out --data-dir")
+        drawn = expressions(self.concept)
+        train, validation, test = (Examples(drawn[part].tokens, drawn[part].values) for part in PARTS)
+        if 0 < self.shots < len(train):
+            rng = np.random.default_rng([seed, 2])
+            train = train.take(np.sort(rng.choice(len(train), self.shots, replace=False)).tolist())
+        return Dataset(train, test, "generated as published", validation)
+
+    def encode(self, text: str) -> Tokens:
+        """An expression, with or without white space, a symbol a token; see :meth:`Task.encode`."""
+        tokens = tuple("".join(text.split()))
+        for place, token in enumerate(tokens, start=1):
+            if token not in VOCABULARY:
+                raise InputError(f"unknown symbol {token!r} at position {place}; known symbols: {' '.join(VOCABULARY)}")
+        check(load_grammar("hint"), tokens)
+        return tokens
+
+    def subsets(self, examples: Examples) -> dict[str, list[int]]:
+        """The published subsets, and examples by the number and depth of operators and the depth of parentheses.
+
+        I: the expression is in training. Otherwise the first letter says whether it has at most 10 operators (S) or
+        more (L), the second one whether no value in it is above 100 (S) or some is (L).
+        """
+        trained = _trained(self.concept)
+        hashes = PackedTokens.of(VOCABULARY, examples.inputs).hashes().tolist()
+        groups: dict[str, list[int]] = {name: [] for name in SUBSETS}
+        depths = []
+        for index, tokens in enumerate(examples.inputs):
+            tree = read(tokens)
+            depths.append(tree.depth)
+            size = "S" if count_operators(tokens) <= TRAIN_OPERATORS else "L"
+            value = "S" if tree.largest <= TRAIN_LARGEST else "L"
+            groups["I" if hashes[index] in trained else size + value].append(index)
+        sizes = {
+            "operators": map(count_operators, examples.inputs),
+            "depth": depths,
+            "parentheses": map(nesting, examples.inputs),
+        }
+        return {name: found for name, found in groups.items() if found} | group_by_size(sizes)
+
+    def gold_heads(self, tokens: Tokens) -> tuple[int, ...]:
+        """By precedence; an operator also heads the parentheses around it."""
+        return read(tokens).heads
+
+    @property
+    def gold_lexicon(self) -> str:
+        """See :meth:`Task.gold_lexicon`."""
+        return GOLD_LEXICON
+
+
+def meaning(tokens: Sequence[str]) -> int | None:
+    """The value of an expression, None if it is undefined."""
+    return read(tokens).value
+
+
+@lru_cache(maxsize=2)
+def expressions(concept: str = "") -> dict[str, Expressions]:
+    """The drawn expressions of each part, from the cache if they are there.
+
+    The published ones are kept in a file in ``NSR_CACHE``, or the user's folder for caches; a damaged file is replaced.
+    """
+    if concept:
+        return draw(concept)
+    path = cache_folder() / f"hint-{CACHE_VERSION}.npz"
+    found = _read_cache(path)
+    if found is None:
+        found = draw()
+        _write_cache(path, found)
+    return found
+
+
+def cache_folder() -> Path:
+    """Where generated data is kept: ``NSR_CACHE``, else ``nsr`` in ``XDG_CACHE_HOME``, else in ``~/.cache``."""
+    chosen = os.environ.get("NSR_CACHE")
+    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "nsr"
+
+
+def _arrays(found: Mapping[str, Expressions]) -> dict[str, np.ndarray]:
+    return {
+        f"{part}.{name}": array
+        for part in PARTS
+        for name, array in (
+            ("codes", found[part].tokens.codes),
+            ("lengths", found[part].tokens.lengths.astype(np.uint8)),
+            ("values", found[part].values.numbers),
+            ("largest", found[part].largest),
+        )
+    }
+
+
+def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        total.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
+    return total.hexdigest()
+
+
+def _write_cache(path: Path, found: Mapping[str, Expressions]) -> None:
+    """Keep the expressions; a folder that cannot be written just keeps nothing."""
+    arrays = _arrays(found)
+    file = io.BytesIO()
+    np.savez(file, checksum=np.array(_checksum(arrays)), **arrays)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, file.getvalue())
+    except OSError:
+        return
+
+
+def _read_cache(path: Path) -> dict[str, Expressions] | None:
+    """The expressions kept in a file, None if there is none or it is damaged."""
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # np.load leaves bad files open
+            arrays = {name: file[name] for name in file.files}
+        if str(arrays.pop("checksum")) != _checksum(arrays):
+            return None
+        found = {}
+        for part in PARTS:
+            lengths = arrays[f"{part}.lengths"].astype(np.int64)
+            tokens = PackedTokens(VOCABULARY, arrays[f"{part}.codes"], np.concatenate([[0], np.cumsum(lengths)]))
+            found[part] = Expressions(tokens, PackedNumbers(arrays[f"{part}.values"]), arrays[f"{part}.largest"])
+    except Exception:
+        return None
+    return found
+
+
+@lru_cache(maxsize=2)
+def _trained(concept: str) -> frozenset[int]:
+    """The hashes of the training expressions."""
+    return frozenset(expressions(concept)["train"].tokens.hashes().tolist())
+
+
+def _symbol(token: str, program: str, *, binary: bool) -> list[str]:
+    name = f'"{token}"'
+    return [f"x0 {name} x1 = {program}", f"_ x0 {name} x1 _ = {program}"] if binary else [f"{name} = {program}"]
+
+
+GOLD_PROGRAMS = {
+    "+": "(fix (if0 x1 x0 (incr (rec x0 (decr0 x1)))))",
+    "-": "(fix (if0 x1 x0 (decr0 (rec x0 (decr0 x1)))))",
+    "*": '(fix (if0 x1 0 ("+" x0 (rec x0 (decr0 x1)))))',
+    "/": '(fix (if0 x0 0 (incr (rec ("-" x0 x1) x1))))',
+    "a": '("+" x0 ("-" x1 x0))',
+    "b": '("-" x0 ("-" x0 x1))',
+    "c": '("/" ("+" x0 x1) 2)',
+    "d": '("/" ("*" ("+" x0 x0) x1) ("+" x0 x1))',
+}
+GOLD_LEXICON = "\n".join(
+    [
+        *(line for digit, value in DIGITS.items() for line in _symbol(digit, str(value), binary=False)),
+        *(line for operator in OPERATORS for line in _symbol(operator, GOLD_PROGRAMS[operator], binary=True)),
+        *(line for token in (OPEN, CLOSE) for line in _symbol(token, "empty", binary=False)),
+    ]
+)
