@@ -17,7 +17,7 @@ from typing import Any
 from nsr._version import __version__
 from nsr.errors import RunError
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 EDITABLE = ("lexicon.nsr",)
 

@@ -35,7 +35,13 @@ from nsr.tasks.hint import GOLD_LEXICON
 INT = primitive_set("int")
 LEXICON = parse_lexicon(GOLD_LEXICON, VOCABULARY, INT)
 PROGRAMS = {name: LEXICON.program((VOCABULARY.index(name), 2)) for name in OPERATORS}
-GRID = list(itertools.product(range(9), repeat=2))
+FIRST = Argument(0)  # as a program of two arguments, the second of which must be defined all the same
+MEANINGS = {
+    "+": lambda left, right: left + right,
+    "-": lambda left, right: max(left - right, 0),
+    "/": lambda left, right: 0 if left == 0 else -(-left // right) if right else None,
+}
+GRID = list(itertools.product(range(7), repeat=2))
 FUEL = 60  # calls inside one another that the twin makes before it takes a recursion for endless
 
 
@@ -64,9 +70,11 @@ def twin(term, arguments, body=None, fuel=FUEL):
             return value if value is None else run(otherwise) if value else run(then)
         case Fix(inner):
             return twin(inner, arguments, inner, fuel)
-        case Apply(_, program, inner):
+        case Apply(name, program, inner):
             values = [run(each) for each in inner]
-            return None if None in values else twin(program, values, None, FUEL)
+            if None in values:
+                return None
+            return MEANINGS[name](*values) if name in MEANINGS else twin(program, values, None, FUEL)
         case Recur(inner):
             values = [run(each) for each in inner]
             return None if None in values else twin(body, values, body, fuel - 1)
@@ -88,29 +96,49 @@ terms = st.recursive(
         st.builds(lambda one: Call(INCR, (one,)), inner),
         st.builds(lambda one: Call(DECR0, (one,)), inner),
         st.builds(If0, inner, inner, inner),
-        st.builds(lambda name, *two: Apply(name, PROGRAMS[name], two), st.sampled_from("+-"), inner, inner),
+        st.builds(lambda name, *two: Apply(name, PROGRAMS[name], two), st.sampled_from("+-/"), inner, inner),
+        st.builds(lambda *two: Apply("first", FIRST, two), inner, inner),
     ),
     max_leaves=5,
 )
+
+
+def call(name, *arguments):
+    return Apply(name, PROGRAMS.get(name, FIRST), arguments)
+
+
+# Each is made of the recursive call or of the argument itself, and of the other arguments of the program.
 wrappings = st.sampled_from(
     [
-        lambda call: call,
-        lambda call: Call(INCR, (call,)),
-        lambda call: Call(DECR0, (Call(DECR0, (call,)),)),
-        lambda call: Apply("+", PROGRAMS["+"], (Argument(1), call)),
-        lambda call: Apply("-", PROGRAMS["-"], (call, Argument(0))),
-        lambda call: Apply("-", PROGRAMS["-"], (Argument(0), call)),
+        lambda own: own,
+        lambda own: Call(INCR, (own,)),
+        lambda own: Call(DECR0, (Call(DECR0, (own,)),)),
+        lambda own: call("+", Argument(1), own),
+        lambda own: call("+", call("/", Constant(2), Argument(1)), Call(INCR, (own,))),
+        lambda own: call("-", own, Argument(0)),
+        lambda own: call("-", Argument(0), own),
+        lambda own: call("-", Call(DECR0, (own,)), call("/", Argument(0), Argument(1))),
+        lambda own: call("first", own, call("/", Constant(1), Argument(0))),
+        lambda own: call("first", Constant(3), own),
     ]
 )
 steps = st.sampled_from(
-    [lambda own: own, lambda own: Call(DECR0, (own,)), lambda own: Call(DECR0, (Call(DECR0, (own,)),))]
+    [
+        lambda own, other: own,
+        lambda own, other: Call(DECR0, (own,)),
+        lambda own, other: Call(DECR0, (Call(DECR0, (own,)),)),
+        lambda own, other: Call(INCR, (own,)),
+        lambda own, other: call("-", own, other),
+        lambda own, other: call("-", Call(DECR0, (own,)), call("/", Constant(3), other)),
+        lambda own, other: other,
+    ]
 )
 
 
 @st.composite
 def recursions(draw):
     """Linear recursions of two arguments with one or two exits."""
-    step = (draw(steps)(Argument(0)), draw(steps)(Argument(1)))
+    step = (draw(steps)(Argument(0), Argument(1)), draw(steps)(Argument(1), Argument(0)))
     body = draw(wrappings)(Recur(step))
     for _ in range(draw(st.integers(1, 2))):
         body = If0(draw(leaves), draw(terms), body)
@@ -130,14 +158,15 @@ def test_programs_run_as_they_read(program):
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(terms, recursions()))
 def test_text_round_trip(program):
-    library = {name: PROGRAMS[name] for name in "+-"}
-    lexicon = GOLD_LEXICON + f'\nx0 "x" x1 = {to_text(program)}'
-    symbol = VOCABULARY.index("x")
-    assert parse_lexicon(lexicon, VOCABULARY, INT).program((symbol, 2)) == program
+    lexicon = GOLD_LEXICON + f'\nx0 "x" x1 = {to_text(program)}\nx0 "first" x1 = x0'
+    symbols = (*VOCABULARY, "first", "x")
+    assert parse_lexicon(lexicon, symbols, INT).program((symbols.index("x"), 2)) == program
     spelled = parse_program(to_text(program, set()), INT, 2)  # without a library, what is applied is spelled out
     run, again = compile_term(program, 0), compile_term(spelled, 0)
     assert [run(pair) for pair in GRID[::7]] == [again(pair) for pair in GRID[::7]]
-    assert all(inner.program == library[inner.name] for inner in subterms(program) if isinstance(inner, Apply))
+    assert all(
+        inner.program == PROGRAMS.get(inner.name, FIRST) for inner in subterms(program) if isinstance(inner, Apply)
+    )
 
 
 @pytest.mark.parametrize("name", OPERATORS)

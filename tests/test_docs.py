@@ -19,10 +19,13 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 RUNS = {  # those that the pages talk about
     "runs/scan": "nsr train scan --split length --out runs/scan",
     "runs/pcfg": "nsr train pcfg --fraction 0.1 --out runs/pcfg",
+    "runs/hint": "nsr train hint --out runs/hint",
 }
 READ = [  # a page that needs a long training is read only when all tests are run
     pytest.param(
-        page, id=page.name, marks=[pytest.mark.slow] if "runs/pcfg" in page.read_text(encoding="utf-8") else []
+        page,
+        id=page.name,
+        marks=[pytest.mark.slow] if re.search("runs/(pcfg|hint)", page.read_text(encoding="utf-8")) else [],
     )
     for page in PAGES
 ]
@@ -85,15 +88,15 @@ def test_lexicons_are_those_learned(page):
 
 @pytest.mark.parametrize("results", sorted((ROOT / "results").glob("*.md")), ids=lambda results: results.name)
 def test_tables_are_those_of_the_results(results):
-    task = "pcfg" if "pcfg" in results.stem else "scan"
+    task = next((name for name in ("pcfg", "hint") if name in results.stem), "scan")
     page = ROOT / "docs" / f"{task}.md"
     text = re.sub(r"^# .*\n\n", "", results.read_text(encoding="utf-8")).replace("\n## ", "\n### ")
     assert text.strip() in page.read_text(encoding="utf-8"), f"{page.name} has another table than {results.name}"
 
 
 def mask(text: str) -> str:
-    """Text without what differs from run to run: seconds and folders."""
-    return re.sub(r"(seconds +)[\d.]+|(folder +)\S+", r"\1\2-", text).strip()
+    """Text without what differs from run to run or machine to machine: seconds, folders and log-probabilities."""
+    return re.sub(r"(seconds +)[\d.]+|(folder +)\S+|(log-probability +)\S+", r"\1\2\3-", text).strip()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -8,8 +8,9 @@ Shape letters: B examples, C candidates, N tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from nsr.learning.abduction import NOVELTY, Explanation, Guess, Knowledge, Tree,
 from nsr.learning.config import SearchConfig
 from nsr.learning.deduction import Candidates, Modules, candidates, execute
 from nsr.perception.perception import Alternative
-from nsr.semantics.execution import ABSENT, UNREVISED, Execution
+from nsr.semantics.execution import ABSENT, UNREVISED
 from nsr.semantics.lexicon import Entry, Key, Signature
 from nsr.semantics.programs import Constant
 from nsr.semantics.values import EMPTY, EMPTY_ID, MISSING_ID, Value, ValueTable
@@ -89,7 +90,8 @@ def propose(
 
     Candidates are the parser's k best trees: all of them for short sentences, a sample for long ones. Those with the
     wanted value are explanations; where an example has none its candidates are revised, and where that fails too, the
-    trees one attachment away from the best ones.
+    trees one attachment away from the best ones. If the configuration says so, trees that the learned grammar licenses
+    are tried before, and then words without program taken to mean nothing.
 
     Args:
         modules: the machine.
@@ -101,24 +103,41 @@ def propose(
     """
     if config.constants:
         modules = replace(modules, parser=modules.parser.given_that(_with_constants(modules, config)))
+    attempts: list[Callable[[Sequence[Any], np.ndarray], Proposals]] = [
+        partial(_licensed, modules, config, generator),
+        partial(_empty, modules, config, generator),
+        partial(_revised, modules, config, generator, guesses),
+    ]
     found, left = Proposals.none(), np.arange(len(inputs))
-    for attempt in (_licensed, _empty, _revised):
+    for attempt in attempts:
         if len(left):
-            more = attempt(modules, [inputs[index] for index in left], wanted[left], guesses, config, generator)
+            more = attempt([inputs[index] for index in left], wanted[left])
             found = found.then(more.of(left))
             left = np.setdiff1d(left, found.trees.sentence)
     return found
 
 
-def _licensed(modules, inputs, wanted, guesses, config, generator) -> Proposals:
+def _licensed(
+    modules: Modules,
+    config: SearchConfig,
+    generator: np.random.Generator,
+    inputs: Sequence[Any],
+    wanted: np.ndarray,
+) -> Proposals:
     """Explanations by trees that the learned dependency grammar licenses."""
     if not config.licensed:
         return Proposals.none()
     trees = candidates(modules, inputs, config.readings, config.licensed, generator)
-    return Proposals.exact(_hits(trees, execute(modules, trees), wanted, config))
+    return Proposals.exact(_hits(trees, execute(modules, trees).results, wanted, config))
 
 
-def _empty(modules, inputs, wanted, guesses, config, generator) -> Proposals:
+def _empty(
+    modules: Modules,
+    config: SearchConfig,
+    generator: np.random.Generator,
+    inputs: Sequence[Any],
+    wanted: np.ndarray,
+) -> Proposals:
     """Explanations in which the words without program mean nothing."""
     known = {key.symbol for key in modules.lexicon.entries}
     words = [symbol for symbol in range(len(modules.lexicon.symbols)) if symbol not in known]
@@ -129,19 +148,25 @@ def _empty(modules, inputs, wanted, guesses, config, generator) -> Proposals:
     without = replace(modules, lexicon=lexicon)
     without = replace(without, parser=modules.parser.given_that(_with_constants(without, config)))
     trees = candidates(without, inputs, config.readings, config.trees, generator, masked=False)
-    hits = _hits(trees, execute(without, trees), wanted, config)
+    hits = _hits(trees, execute(without, trees).results, wanted, config)
     leaf = np.isin(hits.symbols, words) & (hits.heads != ABSENT)
     return Proposals(hits, NOVELTY * leaf.sum(axis=1), np.where(leaf, EMPTY_ID, UNREVISED))
 
 
-def _revised(modules, inputs, wanted, guesses, config, generator) -> Proposals:
+def _revised(
+    modules: Modules,
+    config: SearchConfig,
+    generator: np.random.Generator,
+    guesses: Mapping[int, Sequence[Guess]],
+    inputs: Sequence[Any],
+    wanted: np.ndarray,
+) -> Proposals:
     """Explanations by any trees, with revisions where they need them."""
     trees = candidates(modules, inputs, config.readings, config.trees, generator, masked=False)
     execution = execute(modules, trees)
     narrow = np.flatnonzero(execution.arity.max(axis=1, initial=0) <= config.max_arity)
     trees, results, arity = trees.take(narrow), execution.results[narrow], execution.arity[narrow]
-    hits = np.flatnonzero(results == wanted[trees.sentence])
-    exact = trees.take(hits[_rank(trees.sentence[hits]) < config.explanations])
+    exact = _hits(trees, results, wanted, config)
     unsolved = np.setdiff1d(np.arange(len(inputs)), exact.sentence)
     starts = np.searchsorted(trees.sentence, np.arange(len(inputs) + 1))
     knowledge = knowledge_of(modules, guesses if config.guesses else {})
@@ -163,9 +188,9 @@ def _revised(modules, inputs, wanted, guesses, config, generator) -> Proposals:
     return Proposals.exact(exact).then(stack(found, modules.executor.values))
 
 
-def _hits(trees: Candidates, execution: Execution, wanted: np.ndarray, config: SearchConfig) -> Candidates:
-    """The candidates with the wanted value, at most so many an example."""
-    hits = np.flatnonzero(execution.results == wanted[trees.sentence])
+def _hits(trees: Candidates, results: np.ndarray, wanted: np.ndarray, config: SearchConfig) -> Candidates:
+    """The candidates with the wanted value, at most so many an example; ``results`` are their values, shape (C,)."""
+    hits = np.flatnonzero(results == wanted[trees.sentence])
     return trees.take(hits[_rank(trees.sentence[hits]) < config.explanations])
 
 

@@ -68,12 +68,13 @@ class Executor:
         self, program: Term, wanted: Value, arguments: Sequence[Value], slot: int, ground: Value = MISSING
     ) -> list[Value]:
         """The values of argument ``slot`` for which the program returns ``wanted``; see :func:`inversion.invert`."""
-        if self._grounded[self.program_id(program)]:
+        code = self.program_id(program)
+        if self._grounded[code]:
             arguments = (*arguments, ground)
         others = tuple(arguments[:slot]) + tuple(arguments[slot + 1 :])
         if any(argument is MISSING for argument in others):
             return []
-        call = (program, wanted, others, slot)
+        call = (code, wanted, others, slot)
         if call not in self._solutions:
             self._solutions[call] = invert(program, wanted, arguments, slot, self.max_length)
         return self._solutions[call]

@@ -3,7 +3,7 @@
 This is how abduction passes a wanted value from a node down to a dependent. The inverses of primitives are composed
 through the term, and every candidate is checked by running the program. So what is returned is always right. It is
 also complete if the unknown occurs at least once outside folds and the primitives without inverse (``car`` and
-``cdr``); otherwise nothing is returned. Numbers are found by trying all up to a bound.
+``cdr``); otherwise nothing is returned. Numbers are found by trying all up to a bound, see :func:`_numbers`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import Enum
 
 import numpy as np
 
-from nsr.semantics.closed_forms import tabulate
+from nsr.semantics.closed_forms import closed_form, tabulate
 from nsr.semantics.programs import Argument, Call, Constant, Fold, Self, Term, compile_term, uses
 from nsr.semantics.values import MISSING, Value
 
@@ -44,7 +44,8 @@ def invert(program: Term, wanted: Value, arguments: Sequence[Value], slot: int, 
         max_length: the bound on list lengths under which the program runs.
 
     Returns:
-        the solutions found, shortest first; none where the argument does not matter.
+        the solutions found, shortest first; none where the argument does not matter. Of numbers, the ``SOLUTIONS``
+        smallest.
     """
     if not uses(program, slot):
         return []
@@ -66,9 +67,11 @@ def _numbers(program: Term, wanted: int, arguments: Sequence[Value], slot: int) 
     """The numbers that solve the equation, smallest first, found by running the program on all that may.
 
     No argument of a sum, a difference, a product or a quotient that has this value and this other argument is larger
-    than the bound, unless there is no end to them.
+    than the bound, unless there is no end to them. A program without closed form may take long, so only ``SMALLEST``
+    numbers are tried.
     """
-    bound = min(LARGEST, SMALLEST + (wanted + 1) * (max(_others(arguments, slot), default=0) + 1))
+    largest = SMALLEST if closed_form(program) is None else LARGEST
+    bound = min(largest, SMALLEST + (wanted + 1) * (max(_others(arguments, slot), default=0) + 1))
     columns = [np.array([0 if each is MISSING else each]) for each in arguments]
     columns[slot] = np.arange(bound + 1)
     return np.flatnonzero(tabulate(program, columns) == wanted)[:SOLUTIONS].tolist()

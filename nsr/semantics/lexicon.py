@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -143,6 +143,7 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet,
             continue
         if name not in ids:
             raise ProgramError(f"{position(symbol)}: unknown symbol {symbol}")
+        library.prepare(body)
         program = build_term(body, primitives, arity, library)
         signature = Signature(left, len(dependents) - left, empty, valueless=program == Constant(EMPTY))
         key, signatures = Key(ids[name], arity), frozenset({signature})
@@ -155,7 +156,7 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet,
 
 
 class _Library:
-    """The programs of a lexicon's entries by name and number of arguments, read when they are asked for.
+    """The programs of a lexicon's entries by name and number of arguments.
 
     Args:
         trees: the entries.
@@ -164,7 +165,7 @@ class _Library:
 
     def __init__(self, trees: Sequence[Tree], primitives: PrimitiveSet) -> None:
         self.primitives = primitives
-        self.found: dict[tuple[str, int], Term | None] = {}  # None while an entry is being read
+        self.programs: dict[tuple[str, int], Term] = {}
         self.bodies: dict[tuple[str, int], Tree] = {}
         for tree in trees:
             *head, body = tree.children
@@ -173,17 +174,32 @@ class _Library:
             self.bodies.setdefault((read_string(name), arity), body)
 
     def __call__(self, name: str, arity: int) -> Term | None:
-        """The program of this name with so many arguments; None if there is none.
+        """The program of this name with so many arguments, if it is one that :meth:`prepare` has read."""
+        return self.programs.get((name, arity))
+
+    def prepare(self, body: Tree) -> None:
+        """Read all programs that the text of a program applies, and those that these apply, innermost first.
 
         Raises:
-            ProgramError: it needs itself.
+            ProgramError: one of them is wrong, or needs itself.
         """
-        key = name, arity
-        if key not in self.bodies:
-            return None
-        if key in self.found and self.found[key] is None:
-            raise ProgramError(f"{position(self.bodies[key].meta)}: the program of {name!r} needs itself; use rec")
-        if key not in self.found:
-            self.found[key] = None
-            self.found[key] = build_term(self.bodies[key], self.primitives, arity, self)
-        return self.found[key]
+        for first in self._applied(body):
+            opened = {first: self._applied(self.bodies[first])}  # in order, each with what it still needs
+            while opened:
+                key = next(reversed(opened))
+                needed = next(opened[key], None)
+                if needed is None:
+                    self.programs[key] = build_term(self.bodies[key], self.primitives, key[1], self)
+                    del opened[key]
+                elif needed in opened:
+                    where = position(self.bodies[needed].meta)
+                    raise ProgramError(f"{where}: the program of {needed[0]!r} needs itself; use rec")
+                else:
+                    opened[needed] = self._applied(self.bodies[needed])
+
+    def _applied(self, body: Tree) -> Iterator[tuple[str, int]]:
+        """What it applies that is there and has not been read yet."""
+        for tree in body.find_data("apply"):
+            key = read_string(tree.children[0]), len(tree.children) - 1
+            if key in self.bodies and key not in self.programs:
+                yield key

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from operator import itemgetter
 
@@ -26,8 +26,9 @@ from nsr.semantics.values import EMPTY, MISSING, Sentinel, Value
 from nsr.syntax.grammar import load_grammar
 
 MAX_NUMBER = 10**18  # a number above this is MISSING
-MAX_CALLS = 20_000  # of a recursion that has no closed form; with more it is MISSING
-MAX_SIZE = 128  # nodes of a term, and so its depth (comparing terms takes 4 of 1000 levels of recursion a level)
+MAX_CALLS = 20_000  # of recursions without closed form in one run of a program; with more it is MISSING
+MAX_SIZE = 128  # nodes of a term, and its depth (comparing terms takes 4 of 1000 levels of recursion a level)
+MAX_TOTAL = 4096  # nodes of a term with those of the programs that it applies, each time that it does
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,12 @@ class Recur:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """``("+" a b)``: a program that was found before, under the name of the symbol it was found for."""
+    """``("+" a b)``: a program that was found before, under the name of the symbol it was found for.
 
-    name: str
+    The name does not count when terms are compared: the program under it may be replaced meanwhile.
+    """
+
+    name: str = field(compare=False)
     program: Term
     arguments: tuple[Term, ...]
 
@@ -137,6 +141,34 @@ def subterms(term: Term) -> Iterator[Term]:
 def size(term: Term) -> int:
     """Number of nodes."""
     return sum(1 for _ in subterms(term))
+
+
+def extent(term: Term) -> tuple[int, int]:
+    """Number of nodes and depth, with the programs that are applied counted each time."""
+    known: dict[int, tuple[int, int]] = {}  # by identity: what is shared is looked at once
+    stack = [term]
+    while stack:
+        current = stack[-1]
+        match current:
+            case Apply(_, program, arguments):
+                inner = [program, *arguments]
+            case Call(arguments=arguments) | Recur(arguments):
+                inner = list(arguments)
+            case Fold(items, start, step):
+                inner = [items, start, step]
+            case If0(test, then, otherwise):
+                inner = [test, then, otherwise]
+            case Fix(body):
+                inner = [body]
+            case _:
+                inner = []
+        waiting = [each for each in inner if id(each) not in known]
+        if waiting:
+            stack += waiting
+            continue
+        sizes, depths = zip(*(known[id(each)] for each in inner), strict=True) if inner else ((), ())
+        known[id(stack.pop())] = 1 + sum(sizes), 1 + max(depths, default=0)
+    return known[id(term)]
 
 
 def applied(term: Term) -> set[str]:
@@ -268,17 +300,23 @@ def build_term(tree: Tree, primitives: PrimitiveSet, arity: int, library: Librar
         ProgramError: line and column of an unknown name, a wrong number of arguments, a wrong type, what may not be
             inside or outside the step of a fold or a recursion, or a term that is too large.
     """
-    if sum(1 for _ in tree.iter_subtrees()) > MAX_SIZE:
-        raise ProgramError(f"{position(tree.meta)}: more than {MAX_SIZE} nodes")
-    if primitives.recursion:
+    numbers = primitives.recursion and primitives.value_type is Type.INT
+    programs = [(tree, arity)]
+    while programs:
+        programs += _check_program(*programs.pop(), numbers)
+    if primitives.recursion and not numbers:
         _check_steps(tree)
-        _check_recursion(tree, arity)
     try:
-        term = _TermBuilder(primitives, arity, library).transform(tree)
+        term = _TermBuilder(primitives, library).transform(tree)
     except VisitError as error:
         if isinstance(error.orig_exc, ProgramError):
             raise error.orig_exc from None
         raise
+    total, depth = extent(term)
+    if total > MAX_TOTAL or depth > MAX_SIZE:
+        raise ProgramError(
+            f"{position(tree.meta)}: with the programs it applies, more than {MAX_TOTAL} nodes or {MAX_SIZE} deep"
+        )
     if term != Constant(EMPTY):
         _require_type(term, primitives, primitives.value_type, f"{position(tree.meta)}: the program")
     return term
@@ -304,30 +342,39 @@ def _check_steps(tree: Tree) -> None:
         stack.extend(reversed(list(zip(inner, steps, strict=True))))
 
 
-def _check_recursion(tree: Tree, arity: int) -> None:
-    """``fix`` is only outermost or what is applied, ``rec`` only inside it and with as many arguments.
+def _check_program(tree: Tree, arity: int, numbers: bool) -> list[tuple[Tree, int]]:
+    """Check the size of a program, its arguments, and that ``fix`` is only outermost, ``rec`` only inside it.
+
+    Returns:
+        the programs spelled out in it, which are not checked yet, each with its number of arguments.
 
     Raises:
-        ProgramError: line and column of the first that is not.
+        ProgramError: line and column of the first that is not as it may be.
     """
-    stack = [(tree, arity, None)]  # how many arguments a fix here has, and a rec
+    known = [f"x{index}" for index in range(arity)]
+    recursive = numbers and tree.data == "call" and tree.children[0] == "fix"
+    programs: list[tuple[Tree, int]] = []
+    stack, nodes = [tree], 0
     while stack:
-        current, fixed, recurring = stack.pop()
-        name, *inner = current.children
-        if current.data == "call" and name == "fix":
-            if fixed is None:
-                raise ProgramError(f"{position(current.meta)}: fix is allowed only as the whole program")
-            recurring = fixed
-        if current.data == "call" and name == "rec":
-            if recurring is None:
-                raise ProgramError(f"{position(current.meta)}: rec is allowed only inside fix")
-            if len(inner) != recurring:
-                raise ProgramError(f"{position(current.meta)}: rec takes {recurring} arguments, not {len(inner)}")
-        if current.data == "call" and name == "apply" and len(inner) > 1:
-            stack.append((inner[0], len(inner) - 1, None))
-            inner = inner[1:]
-        if current.data in ("call", "apply"):
-            stack.extend((each, None, recurring) for each in reversed(inner))
+        current, nodes = stack.pop(), nodes + 1
+        where, (name, *inner) = position(current.meta), current.children
+        if nodes > MAX_SIZE:
+            raise ProgramError(f"{position(tree.meta)}: more than {MAX_SIZE} nodes")
+        if current.data == "argument" and name not in known:
+            raise ProgramError(f"{where}: {name} is not an argument; there are: {', '.join(known) or 'none'}")
+        if numbers and current.data == "call" and name == "fix" and current is not tree:
+            raise ProgramError(f"{where}: fix is allowed only as the whole program")
+        if numbers and current.data == "call" and name == "rec":
+            if not recursive:
+                raise ProgramError(f"{where}: rec is allowed only inside fix")
+            if len(inner) != arity:
+                raise ProgramError(f"{where}: rec takes {arity} arguments, not {len(inner)}")
+        if numbers and current.data == "call" and name == "apply":
+            if len(inner) < 2:
+                raise ProgramError(f"{where}: apply takes a program and its arguments")
+            programs.append((inner.pop(0), len(inner)))
+        stack.extend(each for each in reversed(inner) if isinstance(each, Tree))
+    return programs
 
 
 def read_string(token: Token) -> str:
@@ -353,13 +400,12 @@ def position(place) -> str:
 class _TermBuilder(Transformer_NonRecursive):
     """One method a rule of ``grammars/program.lark``."""
 
-    def __init__(self, primitives: PrimitiveSet, arity: int, library: Library) -> None:
+    def __init__(self, primitives: PrimitiveSet, library: Library) -> None:
         super().__init__()
         self.primitives = primitives
         self.library = library
         self.numbers = primitives.recursion and primitives.value_type is Type.INT
         self.lists = primitives.recursion and primitives.value_type is Type.LIST
-        self.arguments = {f"x{index}": Argument(index) for index in range(arity)}
 
     def token(self, meta, children) -> Term:
         return Constant(read_string(children[0]))
@@ -370,10 +416,7 @@ class _TermBuilder(Transformer_NonRecursive):
         return Constant(int(children[0]))
 
     def argument(self, meta, children) -> Term:
-        if children[0] not in self.arguments:
-            known = ", ".join(self.arguments) or "none"
-            raise ProgramError(f"{position(meta)}: {children[0]} is not an argument; there are: {known}")
-        return self.arguments[children[0]]
+        return Argument(int(children[0][1:]))
 
     def name(self, meta, children) -> Term:
         words: dict[str, Term] = {"self": Self(), "empty": Constant(EMPTY)}
@@ -436,6 +479,12 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
     (:mod:`nsr.semantics.closed_forms`); other recursion over numbers runs on a stack of its own, with a memo, and is
     MISSING where it goes in a circle or takes more than ``MAX_CALLS`` calls.
     """
+    budget = _Budget()
+    run = _compile(term, max_length, budget)
+    return budget.limit(run) if budget.needed else run
+
+
+def _compile(term: Term, max_length: int, budget: _Budget) -> Callable[[tuple[Value, ...]], Value]:
     open_call = not isinstance(term, Fix) and any(isinstance(inner, Recur) for inner in subterms(term))
     if isinstance(term, Fix | If0 | Apply) and not open_call:
         from nsr.semantics.closed_forms import closed_form, run_closed  # which needs this module
@@ -445,13 +494,15 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
             return run_closed(form)
     match term:
         case Fix(body):
-            return _recursion(body, max_length)
+            return _recursion(_compile(body, max_length, budget), budget)
         case If0(test, then, otherwise):
-            return _choice(*(compile_term(each, max_length) for each in (test, then, otherwise)))
+            return _choice(*(_compile(each, max_length, budget) for each in (test, then, otherwise)))
         case Apply(_, program, arguments):
-            return _applied(compile_term(program, max_length), [compile_term(each, max_length) for each in arguments])
+            return _applied(
+                _compile(program, max_length, budget), [_compile(each, max_length, budget) for each in arguments]
+            )
         case Recur(arguments):
-            return _call([compile_term(each, max_length) for each in arguments])
+            return _call([_compile(each, max_length, budget) for each in arguments])
         case Argument(index):
             return itemgetter(index)
         case Constant(value):
@@ -463,16 +514,18 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
         case Rest():
             return itemgetter(1)
         case Fold(items, start, step):
-            return _fold(*(compile_term(each, max_length) for each in (items, start, step)), max_length)
+            return _fold(*(_compile(each, max_length, budget) for each in (items, start, step)), max_length)
         case Call(primitive, ()):
             constant = primitive.apply()
             return lambda arguments: constant
         case Call(primitive, (inner,)):
-            return _unary(primitive.apply, compile_term(inner, max_length), max_length)
+            return _unary(primitive.apply, _compile(inner, max_length, budget), max_length)
         case Call(primitive, (left, right)):
-            return _binary(primitive.apply, compile_term(left, max_length), compile_term(right, max_length), max_length)
+            return _binary(
+                primitive.apply, _compile(left, max_length, budget), _compile(right, max_length, budget), max_length
+            )
         case Call(primitive, inner):
-            return _nary(primitive.apply, [compile_term(each, max_length) for each in inner], max_length)
+            return _nary(primitive.apply, [_compile(each, max_length, budget) for each in inner], max_length)
 
 
 def _fold(items, start, step, max_length):
@@ -493,13 +546,44 @@ class _Pending(Exception):
     """A recursive call whose value is not known yet."""
 
 
-def _recursion(body, max_length):
-    run_body = compile_term(body, max_length)
+class _Exhausted(Exception):
+    """There have been ``MAX_CALLS`` calls."""
+
+
+class _Budget:
+    """What recursions may still spend in one run of a program, those in the programs that it applies included."""
+
+    def __init__(self) -> None:
+        self.needed = False
+        self.calls = 0
+
+    def spend(self) -> None:
+        """Count a call."""
+        self.calls -= 1
+        if self.calls < 0:
+            raise _Exhausted
+
+    def limit(self, run):
+        """The function, MISSING where it takes too many calls."""
+
+        def limited(arguments):
+            self.calls = MAX_CALLS
+            try:
+                return run(arguments)
+            except _Exhausted:
+                return MISSING
+
+        return limited
+
+
+def _recursion(run_body, budget):
+    budget.needed = True
 
     def run(arguments):
         memo: dict[tuple[Value, ...], Value] = {}
         stack, open_calls = [arguments], {arguments}
-        for _ in range(MAX_CALLS):
+        while stack:
+            budget.spend()
             call = stack[-1]
             try:  # behind the arguments of a call is the memo
                 value = run_body((*call, memo))
@@ -512,9 +596,7 @@ def _recursion(body, max_length):
                 continue
             memo[call] = value
             open_calls.remove(stack.pop())
-            if not stack:
-                return value
-        return MISSING
+        return value
 
     return run
 
@@ -549,7 +631,8 @@ def _applied(program, inner):
 
 
 def _bounded(value: Value, max_length: int) -> Value:
-    return MISSING if value.__class__ is tuple and len(value) > max_length else value
+    too_large = len(value) > max_length if value.__class__ is tuple else value.__class__ is int and value > MAX_NUMBER
+    return MISSING if too_large else value
 
 
 def _unary(apply, inner, max_length):
