@@ -39,6 +39,7 @@ from nsr.syntax.signatures import UNKNOWN_CLASS, DependencyGrammar
 TEMPERED = 0.1  # trust of the sampler in the parser while a stage makes no progress
 CHALLENGES = 64  # examples, the simplest first, on which a simpler program must hold
 TURNS = 3  # of weighing candidates and supposing programs
+RETRAINED = 500  # examples that the parser of a model that is built upon is trained further on, at least
 PATIENCE = 5  # rounds without improvement after which a stage ends
 TRUSTED = 0.9  # accuracy of a stage from which on what it could not explain may be wrong examples
 SLACK = 0.01  # by how much a stage may stay behind the last one and still count as doing as well
@@ -192,7 +193,7 @@ class Trainer:
             if record["dropped"] or record["replaced"]:
                 return replace(position, simplified=True, best=-1.0, stale=0), record
         if done:
-            if not self.known or position.sight:
+            if not self.imitates(position.sight):
                 record["parser_loss"] = self.settle(deduction, solved, generator, position.sight)
             return replace(position, simplified=True, settled=True), record
         sight = min(position.sight + (stale > 0), len(VIEWS) - 1)
@@ -250,7 +251,7 @@ class Trainer:
         trees, sources = proposals.trees, batch[proposals.trees.sentence]
         with self.clock("deduce"):
             right = execute(modules, trees).results == self.wanted[sources]
-        if self.known and sight == 0:
+        if self.imitates(sight):
             self.imitate(batch)
             loss = 0.0
         else:
@@ -338,7 +339,7 @@ class Trainer:
             dropped = {use for use in dropped if use.key.symbol not in self.fixed}
             modules.lexicon = without(modules.lexicon, dropped)
         replaced = sum(self.challenge(symbol, pool, generator) for symbol in self.free)
-        if dropped and not replaced and (not self.known or sight):
+        if dropped and not replaced and not self.imitates(sight):
             trees = deduction.trees.take(deduction.row[np.flatnonzero(solved)])
             right = np.flatnonzero(execute(modules, trees).results == deduction.results[solved])
             trees = trees.take(_draw(right, self.config.learning.pool, generator))
@@ -373,6 +374,14 @@ class Trainer:
         """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
         rows = deduction.row[_draw(np.flatnonzero(solved), self.config.learning.batch, generator)]
         return self.fit_parser(deduction.trees.take(rows), np.ones(len(rows)), generator, sight)
+
+    def imitates(self, sight: int) -> bool:
+        """Whether new symbols parse like known ones, and the parser is left as it was before this run.
+
+        If that does not explain the examples, the parser is trained on them, provided that they are so many that it
+        does not forget what it knew.
+        """
+        return bool(self.known) and (sight == 0 or len(self.inputs) < RETRAINED)
 
     def imitate(self, examples: np.ndarray) -> None:
         """Let each new symbol parse like the known one, with as many arguments, that solves most of these examples."""

@@ -126,9 +126,6 @@ TABLES: dict[str, Table] = {
             "constants keep their identities": {"share_constants": False},
             "no convention for parentheses": {"patterns": False},
             "no replay of unsolved expressions": {"replay": False},
-            "no licensed trees first": {"licensed": 0},
-            "no grammar mask": {"grammar_mask": False},
-            "no curriculum": {"curriculum": "none"},
         },
     ),
     "hint-swap": SubsetTable(
