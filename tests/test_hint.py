@@ -427,13 +427,14 @@ def test_gold_programs_mean_the_operators():
             assert executor.run(program, (i, j)) == (MISSING if worth is None else worth), (symbol, i, j)
 
 
-def test_long_expressions():
-    found = long_expressions(5, 200, 10**6, np.random.default_rng(0))
-    assert found == long_expressions(5, 200, 10**6, np.random.default_rng(0))
+@pytest.mark.parametrize(("operators", "largest"), [(200, 10**6), (20, 4)])
+def test_long_expressions(operators, largest):
+    found = long_expressions(5, operators, largest, np.random.default_rng(0))
+    assert found == long_expressions(5, operators, largest, np.random.default_rng(0))
     assert len(set(found)) == 5
     for tokens in found:
-        assert count_operators(tokens) == 200
-        assert 0 < read(tokens).value <= read(tokens).largest <= 10**6
+        assert count_operators(tokens) == operators
+        assert 0 < read(tokens).value <= read(tokens).largest <= largest
         assert read(tokens).value == brute(tokens)
 
 

@@ -265,11 +265,12 @@ def nesting(tokens: Tokens) -> int:
 def long_expressions(count: int, operators: int, largest: int, rng: np.random.Generator) -> list[tuple[str, ...]]:
     """Random expressions with so many operators that are defined, above 0, and nowhere above ``largest``.
 
-    Grown from the leaves: in place of a digit of a shorter expression, until none is too short.
+    From digits in a row, random neighbours become one phrase until there is one; begun anew where no operator fits.
     """
     found = []
     while len(found) < count:
-        parts = [Drawn(str(digit), int(digit), int(digit)) for digit in rng.integers(1, 10, operators + 1)]
+        digits = rng.integers(1, min(9, largest) + 1, operators + 1).tolist()
+        parts = [Drawn(str(digit), digit, digit) for digit in digits]
         while len(parts) > 1:
             place = int(rng.integers(len(parts) - 1))
             one, other = parts[place : place + 2]
