@@ -11,8 +11,9 @@ _MULTIPLIERS = np.random.default_rng(20221003).integers(1, 2**63, size=256, dtyp
 def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the distinct rows of an integer matrix.
 
-    ``np.unique(axis=0)`` sorts whole rows; this sorts one 64-bit hash a row and then checks that no two different
-    rows shared a hash (it falls back to the slow way if they did), so the result is exact.
+    ``np.unique(axis=0)`` sorts whole rows; this sorts one 64-bit number a row: its digits where they fit, else a hash.
+    Then it checks that no two different rows shared a hash (it falls back to the slow way if they did), so the result
+    is exact.
 
     Args:
         rows: integers, shape (R, C).
@@ -21,6 +22,14 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         first: index of one representative of each distinct row, shape (U,).
         inverse: for each row, the position of its representative in ``first``, shape (R,).
     """
+    lowest = int(rows.min(initial=0))
+    bits = (int(rows.max(initial=0)) - lowest).bit_length()
+    if bits * rows.shape[1] < 64:
+        codes = np.zeros(len(rows), np.int64)
+        for column in rows.T:
+            codes = (codes << bits) | (column - lowest)
+        _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+        return first, inverse
     multipliers = np.resize(_MULTIPLIERS, rows.shape[1])  # repeated for wide matrices
     hashes = (rows.astype(np.uint64) * multipliers).sum(axis=1, dtype=np.uint64)
     _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)

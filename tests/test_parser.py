@@ -275,8 +275,9 @@ def test_what_the_mask_leaves_is_renormalised_at_each_transition():
         for tree, log_prob in zip(*trees_of(parse(parser, [sentence], 7), 0, 3), strict=True):
             total = 0.0
             for configurations, action in derivation(tree, Order.LATE):
-                valid = configurations.valid()[0]
-                allowed = valid & parser.grammar.mask(np.array([sentence]), configurations)[0]
+                valid, rows = configurations.valid()[0], np.array([sentence])
+                takers = parser.grammar.last_takers(rows, configurations.lengths)
+                allowed = valid & parser.grammar.mask(rows, configurations, takers)[0]
                 probs = np.exp(scores(parser, [seen(sentence, configurations)])[0]) * allowed
                 total += np.log(probs[action] / probs.sum())
                 narrowed += 1 < allowed.sum() < valid.sum()

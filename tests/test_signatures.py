@@ -134,7 +134,8 @@ def explore(grammar, symbols, order, padding=()):
     dead = 0
     for _ in range(2 * len(symbols) - 1):
         rows = np.tile(sentence, (len(configurations), 1))
-        parents, actions = np.nonzero(configurations.valid() & grammar.mask(rows, configurations))
+        takers = grammar.last_takers(rows, configurations.lengths)
+        parents, actions = np.nonzero(configurations.valid() & grammar.mask(rows, configurations, takers))
         dead += len(configurations) - len(set(parents.tolist()))
         configurations = configurations.select(parents)
         configurations.advance(actions)

@@ -32,13 +32,16 @@ class Beam:
         absent: int,
         order: Order,
         width: int,
+        grammar: DependencyGrammar | None,
         generator: np.random.Generator | None,
     ) -> None:
         self.width = width
         self.absent = absent
         self.sentences = len(lengths)
+        self.grammar = grammar
         self.generator = generator
         self.symbols = np.repeat(symbols, width, axis=0)
+        self.takers = None if grammar is None else np.repeat(grammar.last_takers(symbols, lengths), width)
         self.configurations = Configurations(np.repeat(lengths, width), order)
         self.log_probs = np.full((self.sentences, width), -np.inf)
         self.log_probs[:, 0] = 0.0
@@ -49,14 +52,15 @@ class Beam:
         self.sentences = sentences
         rows = slice(0, sentences * self.width)
         self.symbols = self.symbols[rows]
+        self.takers = None if self.takers is None else self.takers[rows]
         self.configurations = self.configurations.select(rows)
         self.log_probs, self.perturbed = self.log_probs[:sentences], self.perturbed[:sentences]
 
-    def advance(self, score: Callable[[np.ndarray], np.ndarray], grammar: DependencyGrammar | None) -> None:
+    def advance(self, score: Callable[[np.ndarray], np.ndarray]) -> None:
         """Take the best transition of each configuration, or the best few of each sentence."""
         allowed = self.configurations.valid()
-        if grammar is not None:
-            allowed &= grammar.mask(self.symbols, self.configurations)
+        if self.grammar is not None:
+            allowed &= self.grammar.mask(self.symbols, self.configurations, self.takers)
         allowed &= np.isfinite(self.log_probs).reshape(-1, 1)
         scores = np.where(allowed, 0.0, -np.inf)
         choice = np.flatnonzero(allowed.sum(axis=1) > 1)  # the network decides only what is open

@@ -28,7 +28,7 @@ from nsr.syntax.scorer import (
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.syntax.transitions import Configurations, Order, oracle
 
-BLOCK = 2048  # sentences parsed in lock step
+BLOCK = 4096  # sentences parsed in lock step
 
 
 @dataclass(frozen=True)
@@ -170,12 +170,13 @@ class Parser:
         log_probs = np.full((len(lengths), width), -np.inf)
         if not len(lengths):
             return Parses(heads, log_probs)
-        beam = Beam(symbols[order], lengths[order], self.symbols, self.order, width, generator)
+        beam = Beam(symbols[order], lengths[order], self.symbols, self.order, width, grammar, generator)
+        score = self._scores()
         for step in range(2 * int(lengths.max()) - 1):
             active = int((2 * lengths - 1 > step).sum())
             if active < beam.sentences:
                 self._finish(beam, order, active, heads, log_probs)
-            beam.advance(self._score, grammar)
+            beam.advance(score)
         self._finish(beam, order, 0, heads, log_probs)
         if grammar is not None and grammar.loose:
             sentence, tree = np.nonzero(np.isfinite(log_probs))
@@ -204,7 +205,7 @@ class Parser:
             ValueError: a tree is not projective.
         """
         features, actions, tree = self._derivations(symbols, heads, lengths)
-        scores = self._score(features)
+        scores = self._scores()(features)
         return np.bincount(tree, scores[np.arange(len(actions)), actions], len(heads))
 
     @one_thread()
@@ -277,12 +278,18 @@ class Parser:
         least = determined[-1] - self.config.view_gain
         return next(index for index, share in zip(views, determined, strict=True) if share >= least)
 
-    def _score(self, features: np.ndarray) -> np.ndarray:
-        """Log-probabilities of the transitions for feature rows (R, F), computed once for each distinct row; (R, 3)."""
-        seen = self.scorer.reduce(features)
-        first, inverse = unique_rows(seen)
+    def _scores(self) -> Callable[[np.ndarray], np.ndarray]:
+        """Gives feature rows (R, F) the log-probabilities of the transitions (R, 3), once for each distinct row."""
         with torch.no_grad():
-            return self.scorer(torch.from_numpy(seen[first])).numpy()[inverse]
+            table = self.scorer.table()
+
+        def score(features: np.ndarray) -> np.ndarray:
+            seen = self.scorer.reduce(features)
+            first, inverse = unique_rows(seen)
+            with torch.no_grad():
+                return self.scorer.look_up(torch.from_numpy(seen[first]), table).numpy()[inverse]
+
+        return score
 
     def _derivations(
         self, symbols: np.ndarray, heads: np.ndarray, lengths: np.ndarray

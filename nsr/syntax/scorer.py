@@ -176,16 +176,31 @@ class TransitionScorer(nn.Module):
         Returns:
             shape (R, 3).
         """
-        slots = self.slots[list(self.view.slots)]
-        rows = features + torch.arange(len(slots)) * len(self.identity)
-        table = torch.einsum("ve,feh->fvh", self.membership @ self.signature, slots).flatten(0, 1)
-        hidden = embedding_bag(rows, table, mode="sum")
-        if self.view.identity:
-            table = torch.einsum("ve,feh->fvh", self.identity, slots).flatten(0, 1)
-            kept = torch.ones(rows.shape)
-            if generator is not None:
-                kept = (torch.rand(rows.shape, generator=generator) >= self.identity_dropout).float()
-            hidden = hidden + embedding_bag(rows, table, mode="sum", per_sample_weights=kept)
+        if generator is None or not self.view.identity:
+            return self.look_up(features, self.table())
+        kept = (torch.rand(features.shape, generator=generator) >= self.identity_dropout).float()
+        rows = self._rows(features)
+        hidden = embedding_bag(rows, self._table(self.membership @ self.signature), mode="sum")
+        hidden = hidden + embedding_bag(rows, self._table(self.identity), mode="sum", per_sample_weights=kept)
+        return self._log_probs(hidden, features)
+
+    def table(self) -> Tensor:
+        """What each symbol in each slot of the view adds to the hidden layer; shape (slots * (V + 1), H)."""
+        embedding = self.membership @ self.signature
+        return self._table(embedding + self.identity if self.view.identity else embedding)
+
+    def look_up(self, features: Tensor, table: Tensor) -> Tensor:
+        """As :meth:`forward` without dropout, with the ``table`` computed before."""
+        return self._log_probs(embedding_bag(self._rows(features), table, mode="sum"), features)
+
+    def _table(self, embedding: Tensor) -> Tensor:
+        return torch.einsum("ve,feh->fvh", embedding, self.slots[list(self.view.slots)]).flatten(0, 1)
+
+    def _rows(self, features: Tensor) -> Tensor:
+        """The rows of a table that features stand for."""
+        return features + torch.arange(features.shape[1]) * len(self.identity)
+
+    def _log_probs(self, hidden: Tensor, features: Tensor) -> Tensor:
         scores = torch.relu(hidden + self.bias) @ self.output
         return torch.log_softmax(scores.masked_fill(~self._valid(features), -torch.inf), dim=1)
 

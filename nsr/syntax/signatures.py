@@ -118,29 +118,29 @@ class DependencyGrammar:
         }
         return replace(self, accepts=accepts)
 
-    def mask(self, symbols: np.ndarray, configurations: Configurations) -> np.ndarray:
+    def mask(self, symbols: np.ndarray, configurations: Configurations, takers: np.ndarray) -> np.ndarray:
         """Which transitions may lead to a licensed tree, shape (R, 3); combine with ``configurations.valid()``.
 
         Args:
             symbols: the sentence of each row, shape (R, N).
             configurations: one a row.
+            takers: what :meth:`last_takers` says of the sentences, shape (R,).
         """
         top, below = (self._tokens(symbols, configurations, place) for place in range(2))
         complete, (left_open, right_open) = self._complete, self._open[configurations.order]
         fits_left = self._accepted[0, top.kind, top.left, below.kind]
         fits_right = self._accepted[1, below.kind, below.right, top.kind]
         following = self.class_of[symbols[np.arange(len(configurations)), np.maximum(configurations.ahead(0), 0)]]
-        taker = self._last_taker(symbols, configurations.lengths)
         allowed = np.empty((len(configurations), 3), bool)
         # Who is covered by a shifted token is complete and waits for a head behind it, or still takes right
         # dependents: then the shifted token is one of them, unless it waits for a head behind it.
         allowed[:, Action.SHIFT] = (
             (configurations.depth == 0)
-            | (complete[top.counts] & ~top.waiting & self._led[top.kind] & (configurations.buffer <= taker))
+            | (complete[top.counts] & ~top.waiting & self._led[top.kind] & (configurations.buffer <= takers))
             | (
                 right_open[top.counts]
                 & (
-                    (self._led[following] & (configurations.buffer < taker))
+                    (self._led[following] & (configurations.buffer < takers))
                     | self._accepted[1, top.kind, top.right, following]
                 )
                 & ~(top.waiting_right & self._separates[following])
@@ -183,7 +183,7 @@ class DependencyGrammar:
             waiting = list((self._separates[self.class_of[symbols[rows[:, None], last]]] & (last != NONE)).T)
         return _Tokens(kind, left, right, *waiting)
 
-    def _last_taker(self, symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    def last_takers(self, symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """The last position of a token that may take left dependents, -1 where there is none; shape (R,)."""
         takes = self._takes
         if not takes.any():

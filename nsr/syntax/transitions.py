@@ -64,6 +64,7 @@ class Configurations:
         self.left = np.zeros((rows, longest), POSITION)
         self.right = np.zeros((rows, longest), POSITION)
         self.children = np.full((rows, longest, 4), NONE, POSITION)
+        self._tops: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.depth)
@@ -74,13 +75,16 @@ class Configurations:
         chosen.order = self.order
         for name in ("lengths", "stack", "depth", "buffer", "heads", "left", "right", "children"):
             setattr(chosen, name, getattr(self, name)[rows])
+        chosen._tops = None
         return chosen
 
     def top(self, place: int) -> np.ndarray:
-        """Position of the token ``place`` below the top of the stack, NONE where the stack ends; shape (R,)."""
-        index = self.depth - 1 - place
-        found = self.stack[np.arange(len(self)), np.maximum(index, 0)]
-        return np.where(index >= 0, found, NONE)
+        """Position of the token ``place`` (0 to 2) below the top of the stack, NONE where it ends; shape (R,)."""
+        if self._tops is None:
+            index = self.depth - 1 - np.arange(3)[:, None]
+            found = self.stack[np.arange(len(self)), np.maximum(index, 0)]
+            self._tops = np.where(index >= 0, found, NONE)
+        return self._tops[place]
 
     def ahead(self, place: int) -> np.ndarray:
         """Position of the token ``place`` behind the next one, NONE where the buffer ends; shape (R,)."""
@@ -104,6 +108,7 @@ class Configurations:
 
     def advance(self, actions: np.ndarray) -> None:
         """Take one transition in each row, shape (R,); whether it is valid is the caller's business."""
+        self._tops = None
         row = np.flatnonzero(actions == Action.SHIFT)
         self.stack[row, self.depth[row]] = self.buffer[row]
         self.depth[row] += 1
