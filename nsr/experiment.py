@@ -30,6 +30,7 @@ from nsr.semantics.values import MISSING_ID
 from nsr.tasks import TASKS, Dataset, Examples, make_task
 
 CHECKPOINT_SECONDS = 10.0
+PARTS = ("test", "validation")
 
 
 def train(
@@ -111,14 +112,26 @@ def load(folder: str | Path) -> NSR:
     return model
 
 
-def evaluate(model: NSR, split: str | None = None, *, data_dir: str | Path | None = None) -> dict[str, Any]:
-    """Accuracy of a trained model on the test examples of a split of its task.
+def evaluate(
+    model: NSR, split: str | None = None, *, part: str = "test", data_dir: str | Path | None = None
+) -> dict[str, Any]:
+    """Accuracy of a trained model on the examples of a split of its task.
 
-    Without ``split`` it is the split the model was trained on, from where its data came.
+    Args:
+        model: trained on a task.
+        split: if None, the one the model was trained on, from where its data came.
+        part: ``test``, or ``validation``: what settings are chosen by.
+        data_dir: read the authors' files below this folder.
 
     Returns:
         ``{"accuracy", "answered", "count", "subsets"}``, accuracies in percent.
+
+    Raises:
+        ConfigError: the model has no task, or its task no such part.
+        DataError: the data cannot be read.
     """
+    if part not in PARTS:
+        raise ConfigError(f"unknown part {part!r}; known parts: {', '.join(PARTS)}")
     if model.task is None:
         raise ConfigError("this model was not trained on a task; use its predict method")
     trained = model.metrics.get("split")
@@ -126,7 +139,10 @@ def evaluate(model: NSR, split: str | None = None, *, data_dir: str | Path | Non
     if data_dir is None and split == trained:
         data_dir = model.metrics.get("data_dir")
     data = model.task.load(split, seed=model.seed, data_dir=None if data_dir is None else Path(data_dir))
-    return score(model, data.test)
+    examples = data.test if part == "test" else data.validation
+    if examples is None:
+        raise ConfigError(f"{model.task.name} has no {part} examples; parts: test")
+    return score(model, examples)
 
 
 def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dict[str, Any]:

@@ -257,6 +257,9 @@ def test_evaluate_says_which_line_is_wrong(text, message, trained, tmp_path, ref
         (("--split", "nosuch"), "scan has no split 'nosuch'"),
         (("--split", "simple", "--test", "own.tsv"), "argument --test: not allowed with argument --split"),
         (("--data-dir", "data", "--test", "own.tsv"), "--data-dir is of no use with --test"),
+        (("--part", "validation", "--test", "own.tsv"), "--part is of a split, not of --test"),
+        (("--part", "validation"), "scan has no validation examples"),
+        (("--part", "train"), "unknown part 'train'; known parts: test, validation"),
     ],
 )
 def test_evaluate_refuses(argv, message, trained, refused):

@@ -127,6 +127,8 @@ def test_the_published_expressions(settings):
     found = nsr.train("hint", seed=0, **settings)
     subsets = {name: found.metrics["test"]["subsets"][name] for name in ("I", "SS", "LS", "SL", "LL")}
     assert min(subsets.values()) >= 99.9, subsets
+    validation = nsr.evaluate(found, part="validation")
+    assert (validation["count"], validation["accuracy"] >= 99.9) == (4698, True)
     inputs = long_expressions(50, 200, 10**6, np.random.default_rng(0))
     assert found.predict(inputs) == [read(tokens).value for tokens in inputs]
 

@@ -28,6 +28,11 @@ def add_arguments(parser: Parser) -> None:
         metavar="NAME|FILE.tsv",
         help=f"a test ({_tests()}), or own examples, a line each: input, a tab, output",
     )
+    parser.add_argument(
+        "--part",
+        metavar="P",
+        help="of the split: test (default), or validation, for choosing settings",
+    )
     parser.add_argument("--data-dir", metavar="DIR", help="read the authors' files instead of generating the data")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
 
@@ -38,6 +43,8 @@ def run(arguments: Namespace) -> None:
 
     model = load(arguments.run)
     tests = model.task.tests if model.task else ()
+    if arguments.test and arguments.part:
+        raise ConfigError("--part is of a split, not of --test; leave one of them out")
     if arguments.test in tests:
         found = examine(model, arguments.test, data_dir=arguments.data_dir)
     elif arguments.test:
@@ -45,7 +52,7 @@ def run(arguments: Namespace) -> None:
             raise ConfigError("--data-dir is of no use with --test FILE.tsv; leave one of them out")
         found = score(model, _examples(model, _file(Path(arguments.test), tests)))
     else:
-        found = evaluate(model, arguments.split, data_dir=arguments.data_dir)
+        found = evaluate(model, arguments.split, part=arguments.part or "test", data_dir=arguments.data_dir)
     print(_table(found))
     if arguments.json:
         print(json.dumps(found, ensure_ascii=False))
