@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 
 # Odd 64-bit multipliers, one a column, fixed for ever: they only spread rows over 64 bits.
@@ -12,6 +15,7 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the distinct rows of an integer matrix.
 
     ``np.unique(axis=0)`` sorts whole rows; this sorts one 64-bit number a row: its digits where they fit, else a hash.
+    Where there are few numbers, they are looked up instead of sorted.
     Then it checks that no two different rows shared a hash (it falls back to the slow way if they did), so the result
     is exact.
 
@@ -22,14 +26,16 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         first: index of one representative of each distinct row, shape (U,).
         inverse: for each row, the position of its representative in ``first``, shape (R,).
     """
-    lowest = int(rows.min(initial=0))
-    bits = (int(rows.max(initial=0)) - lowest).bit_length()
-    if bits * rows.shape[1] < 64:
+    if not len(rows):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    lowest = list(map(int, rows.min(axis=0)))
+    spans = [highest - low + 1 for highest, low in zip(map(int, rows.max(axis=0)), lowest, strict=True)]
+    if (size := math.prod(spans)) < 2**63:
         codes = np.zeros(len(rows), np.int64)
-        for column in rows.T:
-            codes = (codes << bits) | (column - lowest)
-        _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-        return first, inverse
+        for column, low, span in zip(rows.T, lowest, spans, strict=True):
+            if span > 1:
+                codes = codes * span + (column - low)
+        return _unique_codes(codes, size)
     multipliers = np.resize(_MULTIPLIERS, rows.shape[1])  # repeated for wide matrices
     hashes = (rows.astype(np.uint64) * multipliers).sum(axis=1, dtype=np.uint64)
     _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
@@ -37,6 +43,18 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _, first, inverse = np.unique(rows, axis=0, return_index=True, return_inverse=True)
         inverse = inverse.reshape(-1)
     return first, inverse
+
+
+def _unique_codes(codes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`unique_rows`, for numbers from 0 to ``size`` - 1, shape (R,)."""
+    if size > 4 * len(codes):
+        _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+        return first, inverse
+    place = np.full(size, -1)
+    place[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # so that the first one stays
+    first = place[place >= 0]
+    place[codes[first]] = np.arange(len(first))
+    return first, place[codes]
 
 
 def ragged_to_padded(rows: list[np.ndarray] | list[tuple[int, ...]], fill: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,6 +67,6 @@ def ragged_to_padded(rows: list[np.ndarray] | list[tuple[int, ...]], fill: int) 
     lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
     padded = np.full((len(rows), int(lengths.max(initial=0))), fill, np.int64)
     if len(rows):
-        items = np.concatenate([np.asarray(row, np.int64) for row in rows])
+        items = np.fromiter(itertools.chain.from_iterable(rows), np.int64, int(lengths.sum()))
         padded[np.arange(padded.shape[1]) < lengths[:, None]] = items
     return padded, lengths

@@ -223,10 +223,9 @@ class Layout:
         arity = np.zeros((trees, length), np.int64)
         left = np.zeros((trees, length), np.int64)
         rank = np.zeros((trees, length), np.int64)
-        rows = np.arange(trees)
-        for position in range(length):  # from the left: a dependent's rank is the number of those before it
-            row = rows[heads[:, position] >= 0]
-            head = heads[row, position]
+        for position, column in enumerate(np.ascontiguousarray(heads.T)):  # a dependent's rank: those before it
+            row = np.flatnonzero(column >= 0)
+            head = column[row]
             rank[row, position] = arity[row, head]
             arity[row, head] += 1
             left[row, head] += position < head
@@ -246,5 +245,6 @@ class Layout:
             ready = waiting[tree, head] == 0
             tree, node = tree[ready], head[ready]
             if len(tree):
-                flat = np.unique(tree * self.heads.shape[1] + node)
-                tree, node = np.divmod(flat, self.heads.shape[1])
+                found = np.zeros(self.heads.shape, bool)
+                found[tree, node] = True  # once, and in order
+                tree, node = np.nonzero(found)

@@ -23,7 +23,7 @@ from torch.optim.adamw import adamw
 
 from nsr.semantics.lexicon import Signature
 from nsr.settings import setting
-from nsr.syntax.transitions import NONE, Configurations, Order
+from nsr.syntax.transitions import NONE, POSITION, Configurations, Order
 
 # Features: the stack from the top (0-2), the buffer (3-5), and of each of the two topmost tokens (6-9, 10-13) the last
 # and the last but one dependent on the left, then on the right.
@@ -220,9 +220,15 @@ def features_of(symbols: np.ndarray, configurations: Configurations, chosen: np.
     """The features of the chosen rows: symbol ids, ``absent`` where there is no token; shape (R, F)."""
     stack = [configurations.top(place)[chosen] for place in range(3)]
     ahead = [configurations.ahead(place)[chosen] for place in range(3)]
-    taken = [np.where(top[:, None] == NONE, NONE, configurations.children[chosen, top]) for top in stack[:2]]
-    positions = np.concatenate([np.stack([*stack, *ahead], axis=1), *taken], axis=1)
-    return np.where(positions == NONE, absent, symbols[chosen[:, None], positions])
+    positions = np.empty((len(chosen), FEATURES), POSITION)
+    for place, token in enumerate((*stack, *ahead)):
+        positions[:, place] = token
+    for top, slots in zip(stack, (slice(6, 10), slice(10, 14)), strict=False):
+        positions[:, slots] = configurations.at(configurations.children, np.maximum(top, 0), chosen)
+        positions[top == NONE, slots] = NONE
+    found = symbols.reshape(-1).take((chosen * symbols.shape[1])[:, None] + positions)
+    found[positions == NONE] = absent
+    return found
 
 
 def adamw_steps(parameters: list[nn.Parameter], config: ParserConfig) -> Callable[[Tensor], None]:

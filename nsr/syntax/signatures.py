@@ -39,22 +39,19 @@ class _Tokens(NamedTuple):
     Attributes:
         kind: its class.
         left, right: how many dependents it has on each side, up to the limit.
+        state: index into tables of (class, left, right).
         waiting_left, waiting_right: whether the last one on that side is a separator, which wants another behind it.
     """
 
     kind: np.ndarray
     left: np.ndarray
     right: np.ndarray
-    waiting_left: np.ndarray
-    waiting_right: np.ndarray
+    state: np.ndarray
+    waiting_left: np.ndarray | np.bool_
+    waiting_right: np.ndarray | np.bool_
 
     @property
-    def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Index into tables by class and dependents."""
-        return self.kind, self.left, self.right
-
-    @property
-    def waiting(self) -> np.ndarray:
+    def waiting(self) -> np.ndarray | np.bool_:
         """Whether another dependent must follow."""
         return self.waiting_left | self.waiting_right
 
@@ -127,33 +124,43 @@ class DependencyGrammar:
             takers: what :meth:`last_takers` says of the sentences, shape (R,).
         """
         top, below = (self._tokens(symbols, configurations, place) for place in range(2))
-        complete, (left_open, right_open) = self._complete, self._open[configurations.order]
-        fits_left = self._accepted[0, top.kind, top.left, below.kind]
-        fits_right = self._accepted[1, below.kind, below.right, top.kind]
+        complete, (left_open, right_open) = self._complete, self._open[configurations.order].reshape(2, -1)
+        top_complete, below_complete = (complete.take(token.state) for token in (top, below))
         following = self.class_of[symbols[np.arange(len(configurations)), np.maximum(configurations.ahead(0), 0)]]
-        allowed = np.empty((len(configurations), 3), bool)
+        allowed = np.empty((3, len(configurations)), bool).T
         # Who is covered by a shifted token is complete and waits for a head behind it, or still takes right
         # dependents: then the shifted token is one of them, unless it waits for a head behind it.
         allowed[:, Action.SHIFT] = (
             (configurations.depth == 0)
-            | (complete[top.counts] & ~top.waiting & self._led[top.kind] & (configurations.buffer <= takers))
+            | (top_complete & ~top.waiting & self._led[top.kind] & (configurations.buffer <= takers))
             | (
-                right_open[top.counts]
+                right_open.take(top.state)
                 & (
                     (self._led[following] & (configurations.buffer < takers))
-                    | self._accepted[1, top.kind, top.right, following]
+                    | self._accepts(1, top.kind, top.right, following)
                 )
                 & ~(top.waiting_right & self._separates[following])
             )
         )
-        allowed[:, Action.LEFT_ARC] = complete[below.counts] & ~below.waiting & left_open[top.counts] & fits_left
-        allowed[:, Action.LEFT_ARC] &= ~(top.waiting_left & self._separates[below.kind])
-        allowed[:, Action.RIGHT_ARC] = complete[top.counts] & ~top.waiting & right_open[below.counts] & fits_right
-        allowed[:, Action.RIGHT_ARC] &= ~(below.waiting_right & self._separates[top.kind])
-        if configurations.order is Order.LATE:  # who takes left dependents has all right ones, and the other way round
-            allowed[:, Action.LEFT_ARC] &= ~top.waiting_right
-        else:
-            allowed[:, Action.RIGHT_ARC] &= ~below.waiting_left
+        allowed[:, Action.LEFT_ARC] = (
+            below_complete
+            & ~below.waiting
+            & left_open.take(top.state)
+            & self._accepts(0, top.kind, top.left, below.kind)
+        )
+        allowed[:, Action.RIGHT_ARC] = (
+            top_complete
+            & ~top.waiting
+            & right_open.take(below.state)
+            & self._accepts(1, below.kind, below.right, top.kind)
+        )
+        if self.loose:
+            allowed[:, Action.LEFT_ARC] &= ~(top.waiting_left & self._separates[below.kind])
+            allowed[:, Action.RIGHT_ARC] &= ~(below.waiting_right & self._separates[top.kind])
+            if configurations.order is Order.LATE:  # who takes left dependents has all right ones, and vice versa
+                allowed[:, Action.LEFT_ARC] &= ~top.waiting_right
+            else:
+                allowed[:, Action.RIGHT_ARC] &= ~below.waiting_left
         if self.most is not None:
             allowed[:, Action.LEFT_ARC] &= (
                 self._may_take(symbols, configurations, top.kind, 0) | self._empty[below.kind]
@@ -173,15 +180,21 @@ class DependencyGrammar:
 
     def _tokens(self, symbols: np.ndarray, configurations: Configurations, place: int) -> _Tokens:
         """The tokens ``place`` below the top."""
-        rows, token = np.arange(len(configurations)), np.maximum(configurations.top(place), 0)
-        left = np.minimum(configurations.left[rows, token], self._limit)
-        right = np.minimum(configurations.right[rows, token], self._limit)
-        kind = self.class_of[symbols[rows, token]]
-        waiting = [np.zeros(len(rows), bool)] * 2
+        token = np.maximum(configurations.top(place), 0)
+        left = np.minimum(configurations.at(configurations.left, token), self._limit)
+        right = np.minimum(configurations.at(configurations.right, token), self._limit)
+        start = np.arange(len(symbols)) * symbols.shape[1]
+        kind = self.class_of.take(symbols.take(start + token))
+        waiting = [np.False_] * 2
         if self.loose:
-            last = configurations.children[rows, token][:, [0, 2]]
-            waiting = list((self._separates[self.class_of[symbols[rows[:, None], last]]] & (last != NONE)).T)
-        return _Tokens(kind, left, right, *waiting)
+            last = configurations.at(configurations.children, token)[:, [0, 2]]
+            separates = self._separates[self.class_of[symbols.take(start[:, None] + last)]]
+            waiting = list((separates & (last != NONE)).T)
+        return _Tokens(kind, left, right, (kind * self._size + left) * self._size + right, *waiting)
+
+    def _accepts(self, side: int, head: np.ndarray, place: np.ndarray, dependent: np.ndarray) -> np.ndarray:
+        """Whether slots accept dependents, all given by class; shape (R,)."""
+        return self._accepted[side].take((head * self._size + place) * len(self.classes) + dependent)
 
     def last_takers(self, symbols: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """The last position of a token that may take left dependents, -1 where there is none; shape (R,)."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import numpy as np
 
 Tokens = tuple[str, ...]
+AT_ONCE = 1024  # sequences unpacked at once
 
 
 class PackedTokens(Sequence[Tokens]):
@@ -48,7 +50,11 @@ class PackedTokens(Sequence[Tokens]):
         return tuple(map(self.vocabulary.__getitem__, self.codes[self.bounds[place] : self.bounds[place + 1]].tolist()))
 
     def __iter__(self) -> Iterator[Tokens]:
-        return (self[place] for place in range(len(self)))
+        for start in range(0, len(self), AT_ONCE):
+            bounds = self.bounds[start : start + AT_ONCE + 1]
+            tokens = tuple(map(self.vocabulary.__getitem__, self.codes[bounds[0] : bounds[-1]].tolist()))
+            for begin, end in itertools.pairwise((bounds - bounds[0]).tolist()):
+                yield tokens[begin:end]
 
     def take(self, indices: Sequence[int]) -> PackedTokens:
         """The sequences at these places, in this order."""
