@@ -120,13 +120,17 @@ TABLES: dict[str, Table] = {
     "hint-ablations": SubsetTable(
         "HINT, ablations",
         {
-            "default": {},
-            "left-arcs early": {"oracle": "early"},
-            "constants may take dependents": {"constants": False},
-            "constants keep their identities": {"share_constants": False},
-            "no convention for parentheses": {"patterns": False},
-            "no replay of unsolved expressions": {"replay": False},
+            label: {"examples": 10_000, "rounds": 5, **settings}
+            for label, settings in {
+                "default": {},
+                "left-arcs early": {"oracle": "early"},
+                "constants may take dependents": {"constants": False},
+                "constants keep their identities": {"share_constants": False},
+                "no convention for parentheses": {"patterns": False},
+                "no replay of unsolved expressions": {"replay": False},
+            }.items()
         },
+        note="10,000 expressions are looked at, and a stage has at most 5 rounds, so that what does not converge ends.",
     ),
     "hint-swap": SubsetTable(
         "HINT, one module learned and the other given",
