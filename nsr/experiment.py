@@ -24,6 +24,7 @@ from nsr.errors import ConfigError, RunError
 from nsr.learning.config import Config
 from nsr.learning.training import Position
 from nsr.model import NSR
+from nsr.recognition import symbol_accuracy
 from nsr.runs import parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import MISSING_ID
@@ -31,6 +32,7 @@ from nsr.tasks import TASKS, Dataset, Examples, make_task
 
 CHECKPOINT_SECONDS = 10.0
 PARTS = ("test", "validation")
+NO_TASK = "this model was not trained on a task; use its predict method"
 
 
 def train(
@@ -113,7 +115,12 @@ def load(folder: str | Path) -> NSR:
 
 
 def evaluate(
-    model: NSR, split: str | None = None, *, part: str = "test", data_dir: str | Path | None = None
+    model: NSR,
+    split: str | None = None,
+    *,
+    part: str = "test",
+    data_dir: str | Path | None = None,
+    symbols: str | None = None,
 ) -> dict[str, Any]:
     """Accuracy of a trained model on the examples of a split of its task.
 
@@ -122,18 +129,30 @@ def evaluate(
         split: if None, the one the model was trained on, from where its data came.
         part: ``test``, or ``validation``: what settings are chosen by.
         data_dir: read the authors' files below this folder.
+        symbols: draw the test inputs with all images of this source instead.
 
     Returns:
-        ``{"accuracy", "answered", "count", "subsets"}``, accuracies in percent.
+        ``{"accuracy", "answered", "count", "subsets"}``, accuracies in percent; of images also ``"symbols"``.
 
     Raises:
         ConfigError: the model has no task, or its task no such part.
         DataError: the data cannot be read.
     """
+    if symbols is None:
+        return score(model, examples_of(model, split, part=part, data_dir=data_dir))
+    if model.task is None:
+        raise ConfigError(NO_TASK)
+    return score(model, model.task.test_with(symbols, model.seed))
+
+
+def examples_of(
+    model: NSR, split: str | None = None, *, part: str = "test", data_dir: str | Path | None = None
+) -> Examples:
+    """The examples that :func:`evaluate` scores a model on; arguments and errors as there."""
     if part not in PARTS:
         raise ConfigError(f"unknown part {part!r}; known parts: {', '.join(PARTS)}")
     if model.task is None:
-        raise ConfigError("this model was not trained on a task; use its predict method")
+        raise ConfigError(NO_TASK)
     trained = model.metrics.get("split")
     split = split or trained or model.task.default_split
     if data_dir is None and split == trained:
@@ -142,7 +161,7 @@ def evaluate(
     examples = data.test if part == "test" else data.validation
     if examples is None:
         raise ConfigError(f"{model.task.name} has no {part} examples; parts: test")
-    return score(model, examples)
+    return examples
 
 
 def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dict[str, Any]:
@@ -168,14 +187,15 @@ def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dic
 
 def score(model: NSR, examples: Examples) -> dict[str, Any]:
     """Accuracy on examples, in percent: of all, of the subsets that the task names, and the share that is answered."""
-    results = model.results(examples.inputs)
-    right = results == model.modules.executor.values.ids(examples.outputs)
+    found = model.derive(examples.inputs)
+    right = found.results == model.modules.executor.values.ids(examples.outputs)
     subsets = model.task.subsets(examples) if model.task else {}
     return {
         "accuracy": _percent(right),
-        "answered": _percent(results != MISSING_ID),
+        "answered": _percent(found.results != MISSING_ID),
         "count": len(examples),
         "subsets": {name: _percent(right[indices]) for name, indices in subsets.items()},
+        **({} if examples.gold is None else {"symbols": symbol_accuracy(model, examples, found)}),
     }
 
 
@@ -316,7 +336,7 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
     """What ``metrics.json`` says of a run."""
     with model.clock("evaluate"):
         test = score(model, data.test)
-    phases = ("deduce", "abduce", "induce", "parser", "perception", "evaluate")
+    phases = ("ground", "deduce", "abduce", "induce", "parser", "perception", "evaluate")
     return {
         **identity,
         "version": __version__,
@@ -334,7 +354,7 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
         "assumptions": {
             "data": data.source,
             "primitives": model.primitives.name,
-            "perception": "tokens",
+            "perception": "tokens" if model.modules.perception.certain else "learned",
             "arity": "learned",
             "constants": model.config.search.constants,
             "max_arity": model.config.search.max_arity,

@@ -20,9 +20,12 @@ from nsr.errors import ConfigError, InputError, NSRError, ProgramError, RunError
 from nsr.gss import GSS
 from nsr.learning.config import Config
 from nsr.learning.deduction import Deduction, Modules, deduce, execute
+from nsr.learning.grounding import ground
 from nsr.learning.knowledge import given_lexicon, perceive
 from nsr.learning.training import Clock, OnRound, Position, Trainer
+from nsr.perception.images import ImagePerception, pictures
 from nsr.perception.tokens import TokenPerception
+from nsr.pictures import PackedPictures, Pictures
 from nsr.runs import parse_json, read_folder, to_json, write_folder
 from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Space
@@ -34,7 +37,7 @@ from nsr.syntax.parser import GoldTrees, Parser
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import Task, Tokens
 
-Input = str | Sequence[str]
+Input = str | Sequence[str] | Pictures | Sequence[np.ndarray]
 
 
 class NSR:
@@ -112,7 +115,7 @@ class NSR:
         """
         if len(inputs) != len(outputs):
             raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
-        drawn = self._drawn(len(inputs))
+        drawn = self._drawn(inputs)
         sentences = (self.encode(inputs[index]) for index in drawn)
         pairs = list(dict.fromkeys(zip(sentences, (self._value(outputs[index]) for index in drawn), strict=True)))
         if not pairs:
@@ -120,6 +123,8 @@ class NSR:
         sentences, values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         if start is None:
             self._begin(sentences, values)
+        elif isinstance(self.modules.perception, ImagePerception):
+            self.modules.perception.look(1)
         chosen = self._chosen(sentences)
         self.used = len(chosen)
         trainer = Trainer(
@@ -133,10 +138,15 @@ class NSR:
             self.learned_from,
         )
         trainer.run(on_round, start or Position())
+        if isinstance(self.modules.perception, ImagePerception):
+            self.modules.perception.look(self.config.images.views)
         return self
 
     def _begin(self, sentences: list[Tokens], values: list[Value]) -> None:
         """Modules that know nothing."""
+        if isinstance(sentences[0], Pictures):
+            self._ground(sentences, values)
+            return
         perception = perceive(sentences, values, self.config.knowledge)
         if self.primitives.value_type is Type.LIST:
             literals = {word for each in sentences for word in each}.difference(perception.words)
@@ -148,6 +158,17 @@ class NSR:
         given = given_lexicon(perception, self.config.knowledge)
         lexicon = self._with_gold(given) if self.config.knowledge.semantics == "given" else given
         self._modules = Modules(perception, self._parser(given), lexicon, Executor(self.config.learning.max_length))
+
+    def _ground(self, inputs: list[Pictures], values: list[Value]) -> None:
+        """Modules that know the symbols that the shortest inputs show."""
+        perception = ImagePerception(self.config.images, self.seed)
+        generator = np.random.default_rng([self.seed, len(inputs)])
+        space = Space(self.primitives, self.constants, self.config.learning.max_length)
+        with self.clock("ground"):
+            found = ground(perception, PackedPictures.of(inputs), values, space, self.config, generator)
+        given = given_lexicon(perception, self.config.knowledge)
+        self._modules = Modules(perception, self._parser(given), found, Executor(self.config.learning.max_length))
+        self._modules.parser.license(DependencyGrammar.of(found, self.config.knowledge.between))
 
     def _with_gold(self, given: Lexicon) -> Lexicon:
         """What is given, and the right programs: how many arguments a word has, but not where these stand."""
@@ -183,12 +204,22 @@ class NSR:
             parser.gold = GoldTrees(given.symbols, self._required_task().gold_heads)
         return parser
 
-    def _drawn(self, count: int) -> Sequence[int]:
+    def _drawn(self, inputs: Sequence[Input]) -> Sequence[int]:
         """The examples to look at, repeats included: all, or a draw of them in order."""
-        most = self.config.learning.examples
+        count, most = len(inputs), self.config.learning.examples
         if not most or count <= most:
             return range(count)
-        return np.sort(np.random.default_rng([self.seed, count]).choice(count, most, replace=False)).tolist()
+        generator = np.random.default_rng([self.seed, count])
+        if not self.config.learning.spread:
+            return np.sort(generator.choice(count, most, replace=False)).tolist()
+        lengths = inputs.lengths if isinstance(inputs, PackedPictures) else [len(self.encode(each)) for each in inputs]
+        order = generator.permutation(count)
+        lengths = np.asarray(lengths)[order]
+        sorting = np.argsort(lengths, kind="stable")
+        _, first, sizes = np.unique(lengths[sorting], return_index=True, return_counts=True)
+        rank = np.empty(count, np.int64)
+        rank[sorting] = np.arange(count) - np.repeat(first, sizes)
+        return np.sort(order[np.argsort(rank, kind="stable")[:most]]).tolist()
 
     def _chosen(self, sentences: list[Tokens]) -> list[int]:
         """The examples to learn from: all, unless the configuration limits their length or number."""
@@ -205,13 +236,17 @@ class NSR:
         return chosen
 
     def encode(self, sentence: Input) -> Tokens:
-        """A sentence as tokens: text as the task (if any) reads it, tokens as they are.
+        """A sentence as tokens: text as the task (if any) reads it, tokens and images as they are.
 
         Raises:
             InputError: it is empty, or the task cannot read it.
         """
-        if not isinstance(sentence, str):
+        if isinstance(sentence, Pictures):
+            tokens = sentence
+        elif not isinstance(sentence, str):
             tokens = tuple(sentence)
+            if tokens and isinstance(tokens[0], np.ndarray):
+                tokens = pictures(tokens)
         else:
             tokens = self.task.encode(sentence) if self.task else tuple(sentence.split())
         if not tokens:
@@ -229,13 +264,13 @@ class NSR:
         Raises:
             InputError: a sentence is empty or has an unknown word.
         """
-        found = self._deduce([self.encode(sentence) for sentence in inputs])
+        found = self.derive([self.encode(sentence) for sentence in inputs])
         values = self.modules.executor.values
         return [None if result == MISSING_ID else values[result] for result in found.results.tolist()]
 
     def results(self, inputs: Sequence[Tokens]) -> np.ndarray:
         """The predictions as ids in the executor's value table, MISSING_ID where there is none; shape (B,)."""
-        return self._deduce(inputs).results
+        return self.derive(inputs).results
 
     def deduce(self, sentence: Input) -> GSS:
         """The tree behind one answer, with the program and the value of each node.
@@ -246,7 +281,7 @@ class NSR:
             InputError: the sentence is empty, has an unknown word, or has no tree at all.
         """
         tokens = self.encode(sentence)
-        found = self._deduce([tokens])
+        found = self.derive([tokens])
         if not len(found.trees):
             raise InputError(f"no tree was found for '{' '.join(tokens)}'")
         row = max(int(found.row[0]), 0)
@@ -257,7 +292,7 @@ class NSR:
         arities = execution.arity[0, :count].tolist()
         programs = [self.lexicon.program(key) for key in zip(symbols, arities, strict=True)]
         return GSS(
-            inputs=tokens,
+            inputs=tokens.names if isinstance(tokens, Pictures) else tokens,
             symbols=tuple(self.lexicon.symbols[symbol] for symbol in symbols),
             heads=trees.heads[0, :count],
             values=tuple(self.modules.executor.values[value] for value in execution.values[0, :count].tolist()),
@@ -265,8 +300,10 @@ class NSR:
             log_prob=float(trees.log_probs[0]),
         )
 
-    def _deduce(self, inputs: Sequence[Tokens]) -> Deduction:
-        return deduce(self.modules, inputs, self.config.learning.beam)
+    def derive(self, inputs: Sequence[Any]) -> Deduction:
+        """The answers to encoded inputs as arrays, with the trees they come from."""
+        readings = 1 if self.modules.perception.certain else self.config.learning.considered
+        return deduce(self.modules, inputs, self.config.learning.beam, readings=readings)
 
     def files(self) -> dict[str, bytes]:
         """The model as the files of a run folder."""
@@ -280,7 +317,9 @@ class NSR:
             "seed": self.seed,
             "settings": self.config.to_json(),
         }
+        weights = {} if modules.perception.certain else {"perception.safetensors": modules.perception.weights()}
         return {
+            **weights,
             "config.json": to_json(config),
             "vocabulary.json": to_json(modules.perception.to_json()),
             "lexicon.nsr": modules.lexicon.to_text().encode(),
@@ -327,7 +366,11 @@ class NSR:
             model = cls(config["primitives"], task=task, seed=config["seed"], **settings)
             model.constants = tuple(config["constants"])
             words = parse_json(files["vocabulary.json"], folder / "vocabulary.json")
-            perception = TokenPerception.from_json(words)
+            if words["kind"] == "images":
+                weights = files["perception.safetensors"]
+                perception = ImagePerception.from_json(words, weights, model.config.images, model.seed)
+            else:
+                perception = TokenPerception.from_json(words)
             parser = model._parser(given_lexicon(perception, model.config.knowledge))
             parser.scorer.load_state_dict(safetensors.load(files["parser.safetensors"]))
             grammar = DependencyGrammar.from_json(parse_json(files["grammar.json"], folder / "grammar.json"))

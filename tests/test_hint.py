@@ -455,11 +455,14 @@ def test_nesting_is_not_limited():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"input": "images"}, "input must be one of symbols, not 'images'"),
+        ({"input": "sounds"}, "input must be one of symbols, images, not 'sounds'"),
         ({"concept": "z"}, "concept must be one of x, y, a, b, c, d, or nothing, not 'z'"),
         ({"concept": "x", "shots": -1}, "shots must be a number of examples, or 0 for all, not -1"),
         ({"shots": 5}, "shots are for a concept; add --concept, one of x, y, a, b, c, d"),
-        ({"word": "x"}, "task 'hint' has no option 'word'; known options: input, concept, shots"),
+        (
+            {"word": "x"},
+            "task 'hint' has no option 'word'; known options: input, concept, shots, symbols, symbol_split, quick",
+        ),
     ],
 )
 def test_options_are_checked(options, message):

@@ -1,6 +1,6 @@
 """A language of strings, learned from a few hundred examples: new letters, longer inputs, errors in outputs."""
 
-from typing import ClassVar
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -155,7 +155,7 @@ class Strings(Task):
     splits = ("all",)
     default_split = "all"
     primitives = "list-reverse"
-    settings: ClassVar = {"literals": True, "separators": ","}
+    settings = MappingProxyType({"literals": True, "separators": ","})
 
     def load(self, split, *, seed=0, data_dir=None):
         train, test = with_errors(*examples(seed, count=100)), examples(1000, UNSEEN, count=20)

@@ -92,8 +92,15 @@ def add_option(group: argparse._ArgumentGroup, name: str, default: Any, descript
     }
     convert, metavar = kinds.get(type(default), (str, "NAME"))
     flag = "--" + name.replace("_", "-")
+    alone = {"nargs": "?", "const": True} if isinstance(default, bool) else {}  # --NAME alone is --NAME true
     group.add_argument(
-        flag, dest=name, type=convert, metavar=metavar, default=argparse.SUPPRESS, help=description.replace("%", "%%")
+        flag,
+        dest=name,
+        type=convert,
+        metavar=metavar,
+        default=argparse.SUPPRESS,
+        help=description.replace("%", "%%"),
+        **alone,
     )
 
 

@@ -33,6 +33,7 @@ def add_arguments(parser: Parser) -> None:
         metavar="P",
         help="of the split: test (default), or validation, for choosing settings",
     )
+    source.add_argument("--symbols", metavar="FILE.npz|DIR", help="test expressions with all images of another source")
     parser.add_argument("--data-dir", metavar="DIR", help="read the authors' files instead of generating the data")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
 
@@ -52,7 +53,13 @@ def run(arguments: Namespace) -> None:
             raise ConfigError("--data-dir is of no use with --test FILE.tsv; leave one of them out")
         found = score(model, _examples(model, _file(Path(arguments.test), tests)))
     else:
-        found = evaluate(model, arguments.split, part=arguments.part or "test", data_dir=arguments.data_dir)
+        found = evaluate(
+            model,
+            arguments.split,
+            part=arguments.part or "test",
+            data_dir=arguments.data_dir,
+            symbols=arguments.symbols,
+        )
     print(_table(found))
     if arguments.json:
         print(json.dumps(found, ensure_ascii=False))
@@ -96,7 +103,8 @@ def _table(found: dict[str, Any]) -> str:
         main = {found["measure"]: found["value"]}
         more = {name: share for name, share in found.items() if name not in FIGURES}
     else:
-        main, more = {name: found[name] for name in ("accuracy", "answered")}, found["subsets"]
+        main, more = {name: found[name] for name in ("accuracy", "answered")}, dict(found["subsets"])
+        more |= {f"symbols {how}": share for how, share in found.get("symbols", {}).items()}
     rows = [
         *((name, f"{share:.2f}%") for name, share in main.items()),
         ("examples", str(found["count"])),

@@ -9,6 +9,7 @@ from operator import index
 from typing import Any
 
 from nsr.errors import ConfigError
+from nsr.perception.network import ImageConfig
 from nsr.semantics.induction import InductionConfig
 from nsr.settings import setting
 from nsr.syntax.scorer import ParserConfig
@@ -25,7 +26,9 @@ CHOICES = {
 SHARES = ("threshold", "accept", "prune", "identity_dropout", "view_gain")
 LEAST = {
     "batch": 2,
-    **dict.fromkeys(("trees", "readings", "explanations", "expansions", "steps", "pool", "max_length", "beam"), 1),
+    **dict.fromkeys(
+        ("trees", "readings", "explanations", "expansions", "steps", "pool", "max_length", "beam", "considered"), 1
+    ),
     **dict.fromkeys(("embedding", "hidden"), 1),
 }
 
@@ -79,7 +82,12 @@ class LearningConfig:
     support: float = setting(1.0, "weight of evidence that a new program needs")
     prune: float = setting(0.02, "an arity with less than this share of its symbol's weight is dropped")
     max_length: int = setting(10_000, "lists longer than this count as undefined")
-    beam: int = setting(1, "trees tried at inference, until one has a value")
+    beam: int = setting(1, "trees tried at inference for each reading, until one has a value")
+    considered: int = setting(2, "readings of images tried at inference, the most probable derivation wins")
+    turns: int = setting(2, "times that perception of images is refitted to what solves examples")
+    decoded: int = setting(16_000, "examples it is refitted to")
+    spread: bool = setting(False, "draw examples of all lengths alike")
+    final: int = setting(0, "examples looked at in the last stage; 0 for all")
     max_tokens: int = setting(0, "learn only from inputs of at most so many tokens; 0 for all")
     examples: int = setting(0, "learn from at most so many training examples, drawn by seed; 0 for all")
     fraction: float = setting(1.0, "learn only from this share of the training examples, drawn by seed")
@@ -94,6 +102,7 @@ class Config:
     search: SearchConfig = field(default_factory=SearchConfig)
     parser: ParserConfig = field(default_factory=ParserConfig)
     induction: InductionConfig = field(default_factory=InductionConfig)
+    images: ImageConfig = field(default_factory=ImageConfig)
 
     def __post_init__(self) -> None:
         for section in self.to_json().values():

@@ -5,6 +5,7 @@ Shape letters: B sentences, C candidates (several a sentence), N tokens.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -19,6 +20,7 @@ from nsr.semantics.lexicon import Lexicon
 from nsr.semantics.values import EMPTY_ID, MISSING_ID
 from nsr.syntax.parser import Parser
 
+BLOCK = 32_768  # candidates at once
 FALLBACK_WIDTH = 16  # trees tried for a sentence whose best one has no value
 
 
@@ -156,7 +158,9 @@ class Deduction:
         return Deduction(results, row, self.trees.then(replace(again.trees, sentence=missing[again.trees.sentence])))
 
 
-def deduce(modules: Modules, inputs: Sequence[Any], beam: int = 1, fallback: bool = True) -> Deduction:
+def deduce(
+    modules: Modules, inputs: Sequence[Any], beam: int = 1, fallback: bool = True, readings: int = 1
+) -> Deduction:
     """The most probable derivation of each input that has a value.
 
     With ``fallback``, inputs still without an answer are searched more widely; then once more with slots that accept
@@ -165,21 +169,41 @@ def deduce(modules: Modules, inputs: Sequence[Any], beam: int = 1, fallback: boo
     Args:
         modules: the machine.
         inputs: a batch of B inputs.
-        beam: trees (and readings) tried for each.
+        beam: trees tried for each reading.
         fallback: whether to try more for inputs without an answer.
+        readings: symbol sequences tried for each; those of tokens have only one.
     """
-    found = _deduce(modules, inputs, beam)
+    found = _deduce(modules, inputs, beam, readings)
     if fallback:
         for wider in (modules, replace(modules, parser=modules.parser.relaxed())):
             missing = np.flatnonzero(found.row < 0)
             if not len(missing):
                 break
-            found = found.complete(missing, _deduce(wider, [inputs[index] for index in missing], FALLBACK_WIDTH))
+            again = _deduce(wider, [inputs[index] for index in missing], FALLBACK_WIDTH, FALLBACK_WIDTH)
+            found = found.complete(missing, again)
     return found
 
 
-def _deduce(modules: Modules, inputs: Sequence[Any], beam: int) -> Deduction:
-    trees = candidates(modules, inputs, readings=beam, trees=beam)
+def _deduce(modules: Modules, inputs: Sequence[Any], beam: int, readings: int) -> Deduction:
+    """As :func:`deduce`, once; of many inputs with several candidates, only the trees that answer are kept."""
+    readings = 1 if modules.perception.certain else readings
+    block = max(1, BLOCK // (readings * beam))
+    if readings == beam == 1 or len(inputs) <= block:
+        return _deduce_block(modules, inputs, beam, readings)
+    results, trees = [], []
+    for start in range(0, len(inputs), block):
+        found = _deduce_block(modules, inputs[start : start + block], beam, readings)
+        chosen = found.trees.take(found.row[found.row >= 0])
+        trees.append(replace(chosen, sentence=start + chosen.sentence))
+        results.append(found.results)
+    joined = functools.reduce(Candidates.then, trees)
+    row = np.full(len(inputs), -1, np.int64)
+    row[joined.sentence] = np.arange(len(joined))
+    return Deduction(np.concatenate(results), row, joined)
+
+
+def _deduce_block(modules: Modules, inputs: Sequence[Any], beam: int, readings: int) -> Deduction:
+    trees = candidates(modules, inputs, readings, beam)
     values = execute(modules, trees).results
     results = np.full(len(inputs), MISSING_ID, np.int64)
     row = np.full(len(inputs), -1, np.int64)
@@ -188,3 +212,22 @@ def _deduce(modules: Modules, inputs: Sequence[Any], beam: int) -> Deduction:
     row[trees.sentence[defined]] = defined
     results[trees.sentence[defined]] = values[defined]
     return Deduction(results, row, trees)
+
+
+def decode(modules: Modules, inputs: Sequence[Any], wanted: np.ndarray, readings: int) -> Candidates:
+    """The most probable derivation of each input that has the wanted value, for the inputs that have one.
+
+    Args:
+        modules: the machine.
+        inputs: a batch of B inputs.
+        wanted: value ids, shape (B,).
+        readings: symbol sequences tried for each.
+    """
+    found, block = [], max(1, BLOCK // readings)
+    for start in range(0, len(inputs), block):
+        trees = candidates(modules, inputs[start : start + block], readings)
+        hits = np.flatnonzero(execute(modules, trees).results == wanted[start + trees.sentence])
+        _, first = np.unique(trees.sentence[hits], return_index=True)
+        trees = trees.take(hits[first])
+        found.append(replace(trees, sentence=start + trees.sentence))
+    return functools.reduce(Candidates.then, found)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from nsr.learning.config import KnowledgeConfig
+from nsr.perception.images import ImagePerception
 from nsr.perception.tokens import TokenPerception
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
 from nsr.semantics.primitives import CONS, NIL
@@ -46,18 +47,22 @@ def literal_words(inputs: Sequence[Tokens], outputs: Sequence[Value]) -> set[str
     return {word for word, count in seen.items() if word in together or missing**count > UNTELLING}
 
 
-def given_lexicon(perception: TokenPerception, knowledge: KnowledgeConfig) -> Lexicon:
+def given_lexicon(perception: TokenPerception | ImagePerception, knowledge: KnowledgeConfig) -> Lexicon:
     """The entries to start from.
 
     A literal is the list of itself, or stands before the list that its one dependent, to its right, is worth. A
-    separator is EMPTY.
+    separator is EMPTY; for images, separators are those that grounding found.
     """
     entries: dict[Key, Entry] = {}
-    if perception.literal is not None:
+    if isinstance(perception, ImagePerception):
+        separators = perception.separators
+    else:
+        separators = tuple(knowledge.separators.split())
+    if isinstance(perception, TokenPerception) and perception.literal is not None:
         for tail, signature in ((Call(NIL), Signature(0, 0)), (Argument(0), Signature(0, 1))):
             program: Term = Call(CONS, (Self(), tail))
             entries[Key(perception.literal, signature.arity)] = Entry(program, frozenset({signature}))
-    for symbol in _positions(perception.words, knowledge.separators.split()):
+    for symbol in _positions(perception.symbols, separators):
         signature = Signature(0, 0, valueless=True)
         entries[Key(symbol, 0)] = Entry(Constant(EMPTY), frozenset({signature}))
     return Lexicon(perception.symbols, entries)

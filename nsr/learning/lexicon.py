@@ -50,7 +50,10 @@ def _library(lexicon: Lexicon, symbol: int, config: Config) -> tuple[LibraryEntr
     return tuple(
         LibraryEntry(lexicon.symbols[key.symbol], key.arity, entry.program)
         for key, entry in sorted(lexicon.entries.items())
-        if key.arity > 0 and entry.agreement >= 1 - config.induction.error_rate and name not in applied(entry.program)
+        if key.arity > 0
+        and key.symbol != symbol
+        and entry.agreement >= 1 - config.induction.error_rate
+        and name not in applied(entry.program)
     )
 
 

@@ -21,15 +21,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from nsr.learning.abduction import Guess
 from nsr.learning.association import associate
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence, Nodes, Supposed, collect, costs, support, weigh
-from nsr.learning.deduction import Candidates, Deduction, Modules, deduce, execute
+from nsr.learning.deduction import Candidates, Deduction, Modules, decode, deduce, execute
 from nsr.learning.knowledge import given_lexicon
 from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose
 from nsr.learning.pruning import rivals, superfluous, without
 from nsr.learning.sampling import sample
+from nsr.semantics.execution import ABSENT
 from nsr.semantics.induction import Hypothesis, Space
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import Value
@@ -60,6 +62,7 @@ class Position:
             when a stage makes no progress.
         reached: the accuracy with which the last stage ended in vain, above 1 if none has. What it could not explain
             may be wrong examples, so a stage that does as well is soon given up.
+        turn: how often perception has been refitted.
     """
 
     stage: int = 0
@@ -70,6 +73,7 @@ class Position:
     settled: bool = False
     sight: int = 0
     reached: float = 2.0
+    turn: int = 0
 
 
 @dataclass
@@ -138,18 +142,21 @@ class Trainer:
         self.seed = seed
         self.clock = clock
         self.learned_from = learned_from
-        reading = modules.perception.read(inputs)
         open_symbol = modules.parser.given.class_of == UNKNOWN_CLASS
-        here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
         self.free = np.flatnonzero(open_symbol).tolist()
         self.fixed = frozenset(np.flatnonzero(~open_symbol).tolist())
-        self.symbols = np.where(here, reading.symbols[:, 0], -1)
         told = sorted({key.symbol for key in given_lexicon(modules.perception, config.knowledge).entries})
         self.known = sorted(self.fixed.difference(told))  # what was learned before this run
-        self.sizes = (~np.isin(reading.symbols[:, 0], told) & here).sum(axis=1)
+        self.guesses: dict[int, list[Guess]] = {}
+        if modules.perception.certain:
+            reading = modules.perception.read(inputs)
+            here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
+            self.sizes = (~np.isin(reading.symbols[:, 0], told) & here).sum(axis=1)
+            self.guesses = associate(reading.symbols[:, 0], reading.lengths, outputs)
+        else:
+            self.sizes = np.array([len(each) for each in inputs])
         least = 1 if self.known else config.learning.least  # a new word may stand in few short examples
         self.limits = stages(self.sizes, config.learning.curriculum, least)
-        self.guesses = associate(reading.symbols[:, 0], reading.lengths, outputs)
 
     def run(self, on_round: OnRound, start: Position) -> None:
         """Learn from ``start`` to the end.
@@ -168,10 +175,11 @@ class Trainer:
         """Deduce the stage's examples, and learn from them unless it is over; the next position and a record."""
         learning, modules = self.config.learning, self.modules
         last = position.stage == len(self.limits) - 1
-        pool = self.pool(position.stage, None if last else learning.pool)
+        pool = self.pool(position.stage, (learning.final or None) if last else learning.pool)
         generator = np.random.default_rng([self.seed, position.stage, position.round])
         with self.clock("deduce"):
-            deduction = deduce(modules, [self.inputs[index] for index in pool], fallback=False)
+            inputs = [self.inputs[index] for index in pool]
+            deduction = deduce(modules, inputs, fallback=False, readings=self.readings)
         solved = deduction.results == self.wanted[pool]
         accuracy = float(solved.mean())
         record: dict[str, Any] = {
@@ -186,6 +194,9 @@ class Trainer:
         patience = 1 if accuracy >= max(position.reached - SLACK, TRUSTED) else PATIENCE
         done |= position.round >= learning.rounds or stale >= patience
         if done and (position.settled or (position.round == 0 and not last)):
+            if last and not modules.perception.certain and position.turn < learning.turns:
+                record |= self.refine(generator)
+                return Position(position.stage, sight=position.sight, turn=position.turn + 1), record
             reached = accuracy if position.stale else position.reached
             return Position(position.stage + 1, sight=position.sight, reached=reached), record
         if done and not position.simplified:
@@ -228,6 +239,7 @@ class Trainer:
             guess: whether several nodes of a tree may be without program, the leaves among them being guessed.
         """
         learning, modules = self.config.learning, self.modules
+        solved = self.settled(solved, deduction)
         if learning.replay:
             failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
             kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
@@ -271,6 +283,17 @@ class Trainer:
             "sight": sight,
         }
 
+    def settled(self, solved: np.ndarray, deduction: Deduction) -> np.ndarray:
+        """The solved examples whose trees need no rivals: as long as words without value have no place, those without.
+
+        Where such a word depends does not change the result, so the parser's first choice is arbitrary.
+        """
+        lexicon, trees = self.modules.lexicon, deduction.trees
+        if not lexicon.unplaced or not len(trees):
+            return solved
+        arbitrary = (np.isin(trees.symbols, lexicon.valueless) & (trees.heads != ABSENT)).any(axis=1)
+        return solved & ~arbitrary[np.maximum(deduction.row, 0)]
+
     def abduce(self, examples: np.ndarray, generator: np.random.Generator, guess: bool) -> Proposals:
         """Explanations of unsolved examples."""
         config = self.config.search
@@ -286,7 +309,8 @@ class Trainer:
     ) -> tuple[np.ndarray, dict[Key, KeyEvidence], dict[Key, Hypothesis]]:
         """Weigh candidates by what they say of the lexicon, and suppose programs by the candidates' weights, in turn.
 
-        The first turn lets all candidates speak. When guessing, what the parser has learned so far is not believed.
+        The first turn lets all candidates speak. What the parser has learned so far is not believed when guessing, nor
+        as long as words without value have no place: it knows nothing of these, and would choose their place at random.
 
         Returns:
             the weights, shape (C,), the evidence, and the programs supposed for keys that have none that fits.
@@ -296,7 +320,7 @@ class Trainer:
         with self.clock("abduce"):
             execution = execute(modules, trees, proposals.revised)
             nodes = Nodes(proposals, execution, modules.parser.given)
-        trust_in_trees = 0.0 if guess else 1.0
+        trust_in_trees = 0.0 if guess or modules.lexicon.unplaced else 1.0
         supposed = None
         for turn in range(TURNS):
             with self.clock("abduce"):
@@ -348,27 +372,46 @@ class Trainer:
 
     def challenge(self, symbol: int, examples: np.ndarray, generator: np.random.Generator) -> bool:
         """Try to explain examples with fewer arguments for a symbol; whether that gave a simpler program."""
-        config, entries = self.config, self.modules.lexicon.entries
+        config, modules, entries = self.config, self.modules, self.modules.lexicon.entries
         keys = [key for key in entries if key.symbol == symbol]
         if not keys or min(key.arity for key in keys) < 2:
             return False
-        rows = examples[(self.symbols[examples] == symbol).any(axis=1)]
+        reading = modules.perception.read([self.inputs[index] for index in examples])
+        here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
+        rows = examples[((reading.symbols[:, 0] == symbol) & here).any(axis=1)]
         rows = rows[np.argsort(self.sizes[rows], kind="stable")[:CHALLENGES]]
         if not len(rows):
             return False
         with self.clock("abduce"):
             inputs = [self.inputs[index] for index in rows]
-            modules, proposals = rivals(self.modules, symbol, inputs, self.wanted[rows], config.search, generator)
+            rival, proposals = rivals(modules, symbol, inputs, self.wanted[rows], config.search, generator)
         if proposals.explained < len(rows):
             return False
-        _, evidence, hypotheses = self.judge(modules, proposals, generator, guess=True)
+        _, evidence, hypotheses = self.judge(rival, proposals, generator, guess=True)
         most = min(self.space.bits(entries[key].program, config.induction, key.arity) for key in keys)
         for key, found in hypotheses.items():
             holds = key.symbol == symbol and found.agreement >= 1 - config.induction.error_rate
             if holds and self.space.bits(found.program, config.induction, key.arity) < most:
-                self.modules.lexicon = revise(modules.lexicon, {key: evidence[key]}, {key: found}, config)
+                modules.lexicon = revise(rival.lexicon, {key: evidence[key]}, {key: found}, config)
                 return True
         return False
+
+    @property
+    def readings(self) -> int:
+        """Symbol sequences tried for an input."""
+        return 1 if self.modules.perception.certain else self.config.learning.considered
+
+    def refine(self, generator: np.random.Generator) -> dict[str, Any]:
+        """Refit perception to the readings that give examples their values; returns what to record of it."""
+        learning, modules = self.config.learning, self.modules
+        drawn = _draw(np.arange(len(self.inputs)), learning.decoded, generator)
+        inputs = [self.inputs[index] for index in drawn]
+        with self.clock("deduce"):
+            trees = decode(modules, inputs, self.wanted[drawn], self.config.search.readings)
+        with self.clock("perception"):
+            modules.perception.learn([inputs[index] for index in trees.sentence], trees.symbols, np.ones(len(trees)))
+        self.learned_from.update(drawn[trees.sentence].tolist())
+        return {"decoded": len(trees) / max(len(drawn), 1)}
 
     def settle(self, deduction: Deduction, solved: np.ndarray, generator: np.random.Generator, sight: int) -> float:
         """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
@@ -406,6 +449,7 @@ class Trainer:
         modules = self.modules
         with self.clock("parser"):
             grammar = DependencyGrammar.of(modules.lexicon, self.config.knowledge.between)
+            modules.perception.attend(trees.symbols, trees.lengths, weights, grammar.kinds())
             modules.parser.license(grammar.observe(trees.symbols, trees.heads, weights, self.config.learning.prune))
             noise = torch.Generator().manual_seed(int(generator.integers(2**31)))
             if self.known:

@@ -39,6 +39,7 @@ class Perception(Protocol):
     """
 
     symbols: tuple[str, ...]
+    certain: bool  # whether an input has only one reading
 
     def read(self, inputs: Sequence[Any], width: int = 1) -> Readings:
         """The ``width`` most probable readings of each input."""
@@ -49,5 +50,16 @@ class Perception(Protocol):
         ...
 
     def fit(self, inputs: Sequence[Any], symbols: np.ndarray, weights: np.ndarray) -> None:
-        """Learn from revised symbols, shape (C, N), of inputs (C of them) with weights, shape (C,)."""
+        """Learn from revised symbols, shape (C, N), of inputs (C of them) with weights, shape (C,), of one round."""
+        ...
+
+    def learn(self, inputs: Sequence[Any], symbols: np.ndarray, weights: np.ndarray) -> None:
+        """As :meth:`fit`, but from many examples between two passes over them; for readings that are not certain."""
+        ...
+
+    def attend(self, symbols: np.ndarray, lengths: np.ndarray, weights: np.ndarray, kinds: np.ndarray) -> None:
+        """Learn which symbols follow which, from sequences, shapes (C, N), (C,) and (C,).
+
+        ``kinds`` has a number for each symbol; symbols of one kind stand in the same places.
+        """
         ...

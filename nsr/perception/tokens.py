@@ -73,6 +73,14 @@ class TokenPerception:
         """No word could be another."""
         return [[] for _ in sentence]
 
+    certain = True
+
+    def attend(self, symbols: np.ndarray, lengths: np.ndarray, weights: np.ndarray, kinds: np.ndarray) -> None:
+        """Nothing to learn."""
+
+    def learn(self, inputs: Sequence[Tokens], symbols: np.ndarray, weights: np.ndarray) -> None:
+        """Nothing to learn."""
+
     def fit(self, inputs: Sequence[Tokens], symbols: np.ndarray, weights: np.ndarray) -> None:
         """Nothing to learn."""
 

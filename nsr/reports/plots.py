@@ -43,12 +43,12 @@ def growth_plot(examples: Points, tokens: Points, caption: str) -> bytes:
     Raises:
         ConfigError: matplotlib is not installed.
     """
-    figure = _figure(8, 3.8)
+    figure = new_figure(8, 3.8)
     left, right = figure.subplots(1, 2)
     _growth(left, examples, "training examples", "seconds", "Training (and test accuracy)")
     _growth(right, tokens, "tokens of a sentence", "milliseconds a sentence", "Deduction (and right answers)")
     figure.supxlabel(caption.replace("; ", "\n"), fontsize=6, color=GREY)
-    return _png(figure, caption)
+    return to_png(figure, caption)
 
 
 def swap_heat_map(words: Sequence[str], matrix: np.ndarray, title: str) -> bytes:
@@ -58,7 +58,7 @@ def swap_heat_map(words: Sequence[str], matrix: np.ndarray, title: str) -> bytes
         ConfigError: matplotlib is not installed.
     """
     count = len(words)
-    figure = _figure(max(4.5, 0.46 * count + 2), max(3.5, 0.42 * count + 1.5))
+    figure = new_figure(max(4.5, 0.46 * count + 2), max(3.5, 0.42 * count + 1.5))
     axes = figure.subplots()
     axes.set_facecolor("white")
     axes.patch.set(hatch="////", edgecolor=GREY)
@@ -72,7 +72,7 @@ def swap_heat_map(words: Sequence[str], matrix: np.ndarray, title: str) -> bytes
             ink = "white" if share > 0.5 else "black"
             axes.text(column, row, format_share(share), ha="center", va="center", fontsize=7, color=ink)
     figure.colorbar(image, label="share of trees unchanged")
-    return _png(figure, title)
+    return to_png(figure, title)
 
 
 def format_share(share: float) -> str:
@@ -100,7 +100,7 @@ def _growth(axes: Axes, points: Points, what: str, unit: str, title: str) -> Non
     axes.legend(frameon=False)
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """An empty figure of so many inches; no window, no global state."""
     require_matplotlib()
     from matplotlib.figure import Figure
@@ -108,7 +108,8 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _png(figure: Figure, caption: str) -> bytes:
+def to_png(figure: Figure, caption: str) -> bytes:
+    """A figure as a PNG file that carries its caption."""
     content = BytesIO()
     figure.savefig(content, format="png", dpi=DOTS_PER_INCH, metadata={"Description": caption})
     return content.getvalue()

@@ -78,6 +78,17 @@ class Lexicon:
     symbols: tuple[str, ...]
     entries: Mapping[Key, Entry] = field(default_factory=dict)
 
+    @property
+    def unplaced(self) -> bool:
+        """Whether there are words without value, but no word is known to have one among its dependents."""
+        placed = any(each.empty for entry in self.entries.values() for each in entry.signatures)
+        return bool(self.valueless) and not placed
+
+    @property
+    def valueless(self) -> list[int]:
+        """The words without value."""
+        return [key.symbol for key, entry in self.entries.items() if entry.program == Constant(EMPTY)]
+
     def __contains__(self, key: tuple[int, int]) -> bool:
         return key in self.entries
 

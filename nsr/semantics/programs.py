@@ -249,7 +249,7 @@ def to_text(term: Term, library: Container[tuple[str, int, Term]] | None = None)
         case Recur(arguments):
             return f"(rec {' '.join(map(text, arguments))})"
         case Apply(name, program, arguments):
-            named = library is None or (name, len(arguments), program) in library
+            named = name and (library is None or (name, len(arguments), program) in library)
             applied = json.dumps(name, ensure_ascii=False) if named else f"apply {text(program)}"
             return f"({applied} {' '.join(map(text, arguments))})"
         case Call(primitive, ()):

@@ -115,6 +115,11 @@ class DependencyGrammar:
         }
         return replace(self, accepts=accepts)
 
+    def kinds(self) -> np.ndarray:
+        """A number for each symbol: that of its class, but words without value each have their own; shape (S,)."""
+        own = self._empty[self.class_of]
+        return np.where(own, len(self.classes) + np.cumsum(own) - 1, self.class_of)
+
     def mask(self, symbols: np.ndarray, configurations: Configurations, takers: np.ndarray) -> np.ndarray:
         """Which transitions may lead to a licensed tree, shape (R, 3); combine with ``configurations.valid()``.
 

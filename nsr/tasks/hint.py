@@ -1,8 +1,9 @@
-"""HINT: arithmetic expressions of handwritten symbols; here with the symbols themselves.
+"""HINT: arithmetic expressions, with the symbols themselves or with handwritten images of them.
 
 Li, Huang, Chen, Zhu and Zhu (2021), A HINT from arithmetic: on systematic generalization of perception, syntax, and
 semantics, https://arxiv.org/abs/2103.01403. ``grammars/hint.lark`` is the language. :mod:`nsr.tasks.expressions` draws
-exactly the published expressions, so nothing need be downloaded; they are kept in a cache.
+exactly the published expressions, so nothing need be downloaded; they are kept in a cache. With images, each symbol of
+an expression is an image of the right class and part, drawn at random from a source of :mod:`nsr.tasks.symbols`.
 
 Gold heads and gold programs are for scoring and for the ``given`` ablations: no learner sees them unless an option
 says so.
@@ -14,7 +15,7 @@ import hashlib
 import io
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nsr.errors import ConfigError, DataError, InputError
+from nsr.pictures import ImagePool, PackedPictures, Pictures
 from nsr.runs import write_file
 from nsr.syntax.grammar import check, load_grammar
 from nsr.tasks.expressions import (
@@ -40,11 +42,33 @@ from nsr.tasks.expressions import (
     read,
 )
 from nsr.tasks.packed import PackedNumbers, PackedTokens
+from nsr.tasks.symbols import SymbolImages, load_symbols, read_expressions
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size
 
 CACHE_VERSION = 1
 PARTS = ("train", "validation", "test")
-INPUTS = ("symbols",)
+INPUTS = ("symbols", "images")
+TRAIN, VALIDATION, TEST = range(3)
+SETTINGS = {
+    "separators": f"{OPEN} {CLOSE}",
+    "between": False,
+    "constants": True,
+    "empty": True,
+    "licensed": 8,
+    "max_arity": 2,
+    "view_gain": 0.001,
+    "examples": 40_000,
+}
+IMAGE_SETTINGS = {
+    "separators": "",
+    "examples": 100_000,
+    "spread": True,
+    "pool": 1024,
+    "final": 2048,
+    "batch": 512,
+    "readings": 8,
+}
+QUICK_SETTINGS = {"turns": 0, "first_steps": 100, "examples": 60_000, "views": 4}
 SUBSETS = ("I", "SS", "LS", "SL", "LL")
 
 
@@ -52,27 +76,21 @@ SUBSETS = ("I", "SS", "LS", "SL", "LL")
 class Hint(Task):
     """HINT. ``concept`` names a new word (x y a b c d): then the examples are those of its few-shot split.
 
-    ``shots`` is for concepts: how many training examples there are, drawn by seed; 0 for all.
+    ``shots`` is for concepts: how many training examples there are, drawn by seed; 0 for all. With ``input`` images,
+    ``symbols`` is where they come from: ``strokes`` (drawn), an .npz file, or a folder of the official release;
+    ``symbol_split`` is how they are split, random or by writer; and with ``quick`` they are learned less thoroughly.
     """
 
     name: ClassVar[str] = "hint"
     splits: ClassVar[tuple[str, ...]] = ("hint",)
     default_split: ClassVar[str] = "hint"
     primitives: ClassVar[str] = "int"
-    settings: ClassVar[Mapping[str, Any]] = {
-        "separators": f"{OPEN} {CLOSE}",
-        "between": False,
-        "constants": True,
-        "empty": True,
-        "licensed": 8,
-        "max_arity": 2,
-        "view_gain": 0.001,
-        "examples": 40_000,
-    }
-
     input: str = "symbols"
     concept: str = ""
     shots: int = 0
+    symbols: str = "strokes"
+    symbol_split: str = "random"
+    quick: bool = False
 
     def __post_init__(self) -> None:
         """Refuse inputs and concepts that do not exist, and shots without a concept."""
@@ -84,6 +102,16 @@ class Hint(Task):
             raise ConfigError(f"shots must be a number of examples, or 0 for all, not {self.shots}")
         if self.shots and not self.concept:
             raise ConfigError("shots are for a concept; add --concept, one of " + ", ".join(CONCEPTS))
+        if self.quick and self.input != "images":
+            raise ConfigError("quick is for images; add --input images")
+        if self.concept and self.input == "images":
+            raise ConfigError("concepts are learned from symbols; leave out --concept or --input images")
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Parentheses are separators; of images nothing of the kind is told."""
+        images = IMAGE_SETTINGS | (QUICK_SETTINGS if self.quick else {})
+        return SETTINGS | (images if self.input == "images" else {})
 
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
         """The published expressions, or those of the concept; see :meth:`Task.load`.
@@ -99,15 +127,35 @@ class Hint(Task):
         if 0 < self.shots < len(train):
             rng = np.random.default_rng([seed, 2])
             train = train.take(np.sort(rng.choice(len(train), self.shots, replace=False)).tolist())
+        if self.input == "images":
+            pictured = self._pictured(seed)
+            parts = [pictured.examples(part, examples) for part, examples in enumerate((train, validation, test))]
+            return Dataset(parts[0], parts[2], f"generated as published; images: {pictured.source}", parts[1])
         return Dataset(train, test, "generated as published", validation)
 
-    def encode(self, text: str) -> Tokens:
-        """An expression, with or without white space, a symbol a token; see :meth:`Task.encode`."""
+    def test_with(self, symbols: str, seed: int = 0) -> Examples:
+        """The test expressions with images of another source, all of them; see :meth:`Task.test_with`."""
+        if self.input != "images":
+            raise ConfigError("this model reads symbols, not images; leave out --symbols")
+        drawn = expressions()["test"]
+        return Pictured.all_of(symbols, seed).draw(TEST, Examples(drawn.tokens, drawn.values))
+
+    def _pictured(self, seed: int) -> Pictured:
+        return Pictured.of(self.symbols, self.symbol_split, seed)
+
+    def encode(self, text: str) -> Tokens | Pictures:
+        """An expression, with or without white space, a symbol a token; see :meth:`Task.encode`.
+
+        With images, test images of its symbols, the same for the same expression.
+        """
         tokens = tuple("".join(text.split()))
         for place, token in enumerate(tokens, start=1):
             if token not in VOCABULARY:
                 raise InputError(f"unknown symbol {token!r} at position {place}; known symbols: {' '.join(VOCABULARY)}")
         check(load_grammar("hint"), tokens)
+        if self.input == "images":
+            packed = PackedTokens.of(VOCABULARY, [tokens])
+            return self._pictured(0).draw(TEST, Examples(packed, (0,))).inputs[0]
         return tokens
 
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
@@ -117,19 +165,19 @@ class Hint(Task):
         more (L), the second one whether no value in it is above 100 (S) or some is (L).
         """
         trained = _trained(self.concept)
-        hashes = PackedTokens.of(VOCABULARY, examples.inputs).hashes().tolist()
+        hashes = PackedTokens.of(VOCABULARY, examples.tokens).hashes().tolist()
         groups: dict[str, list[int]] = {name: [] for name in SUBSETS}
         depths = []
-        for index, tokens in enumerate(examples.inputs):
+        for index, tokens in enumerate(examples.tokens):
             tree = read(tokens)
             depths.append(tree.depth)
             size = "S" if count_operators(tokens) <= TRAIN_OPERATORS else "L"
             value = "S" if tree.largest <= TRAIN_LARGEST else "L"
             groups["I" if hashes[index] in trained else size + value].append(index)
         sizes = {
-            "operators": map(count_operators, examples.inputs),
+            "operators": map(count_operators, examples.tokens),
             "depth": depths,
-            "parentheses": map(nesting, examples.inputs),
+            "parentheses": map(nesting, examples.tokens),
         }
         return {name: found for name, found in groups.items() if found} | group_by_size(sizes)
 
@@ -141,6 +189,62 @@ class Hint(Task):
     def gold_lexicon(self) -> str:
         """See :meth:`Task.gold_lexicon`."""
         return GOLD_LEXICON
+
+
+@dataclass(frozen=True, eq=False)
+class Pictured:
+    """Symbols as images.
+
+    Attributes:
+        symbols: the images.
+        pool: the same, as inputs have them.
+        seed: draws which of them an expression shows.
+        parts: of each image: TRAIN, VALIDATION or TEST, shape (M,).
+        folder: where they come from; it may have expressions, too.
+    """
+
+    symbols: SymbolImages
+    pool: ImagePool
+    seed: int
+    parts: np.ndarray
+    folder: str
+
+    @classmethod
+    @lru_cache(maxsize=2)
+    def of(cls, source: str, protocol: str, seed: int) -> Pictured:
+        """The images of a source, split by seed."""
+        symbols = load_symbols(source, protocol, seed)
+        return cls(symbols, ImagePool(symbols.images), seed, symbols.parts, source)
+
+    @classmethod
+    def all_of(cls, source: str, seed: int) -> Pictured:
+        """The images of a source, all for testing."""
+        found = cls.of(source, "random", seed)
+        return replace(found, parts=np.full(len(found.pool), TEST))
+
+    @property
+    def source(self) -> str:
+        """Where the images come from."""
+        return self.symbols.source
+
+    def examples(self, part: int, published: Examples) -> Examples:
+        """The examples of a part: those of the source, if it has any, else the published ones with images."""
+        path = Path(self.folder)
+        found = read_expressions(path, part) if path.is_dir() else None
+        if found is None:
+            return self.draw(part, published)
+        return Examples(PackedPictures(self.pool, found.ids, found.tokens.bounds), found.values, found.tokens)
+
+    def draw(self, part: int, examples: Examples) -> Examples:
+        """The same examples with images: of each symbol, one of this part at random."""
+        tokens = examples.inputs
+        rng = np.random.default_rng([self.seed, part])
+        ids = np.empty(len(tokens.codes), np.int32)
+        for label in np.unique(tokens.codes).tolist():
+            here = np.flatnonzero(tokens.codes == label)
+            images = np.flatnonzero((self.symbols.labels == label) & (self.parts == part))
+            ids[here] = images[rng.integers(len(images), size=len(here))]
+        return Examples(PackedPictures(self.pool, ids, tokens.bounds), examples.outputs, tokens)
 
 
 def meaning(tokens: Sequence[str]) -> int | None:

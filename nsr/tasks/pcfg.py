@@ -88,7 +88,6 @@ class Pcfg(Task):
     name: ClassVar[str] = "pcfg"
     splits: ClassVar[tuple[str, ...]] = (*SPLITS, *CHANGED)
     default_split: ClassVar[str] = "pcfgset"
-    settings: ClassVar[Mapping[str, Any]] = {"literals": True, "separators": SEPARATOR}
     tests: ClassVar[tuple[str, ...]] = tuple(TESTS)
 
     exceptions: float = 0.1
@@ -103,6 +102,11 @@ class Pcfg(Task):
     def primitives(self) -> str:
         """With the primitive ``reverse``, or with recursion in its place."""
         return "list-reverse" if self.reverse else "list-recursive"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Letters are literals, the comma a separator."""
+        return {"literals": True, "separators": SEPARATOR}
 
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
         """The examples of a split; see :meth:`Task.load`.

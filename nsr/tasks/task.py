@@ -22,10 +22,14 @@ Predict = Callable[[Sequence[Tokens]], list[Value | None]]  # a model's answers;
 
 @dataclass(frozen=True)
 class Examples:
-    """Input-output pairs in a fixed order; repeats are kept."""
+    """Input-output pairs in a fixed order; repeats are kept.
 
-    inputs: Sequence[Tokens]
+    ``gold`` are the right symbols of inputs that are not tokens themselves, for scoring only.
+    """
+
+    inputs: Sequence[Any]
     outputs: Sequence[Value]
+    gold: Sequence[Tokens] | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.outputs):
@@ -40,7 +44,13 @@ class Examples:
     def take(self, indices: Iterable[int]) -> Examples:
         """The examples at these indices, in this order."""
         indices = list(indices)
-        return Examples(_take(self.inputs, indices), _take(self.outputs, indices))
+        gold = None if self.gold is None else _take(self.gold, indices)
+        return Examples(_take(self.inputs, indices), _take(self.outputs, indices), gold)
+
+    @property
+    def tokens(self) -> Sequence[Tokens]:
+        """The inputs as tokens: the gold ones of images."""
+        return self.inputs if self.gold is None else self.gold
 
 
 def _take(items: Sequence[Any], indices: list[int]) -> Sequence[Any]:
@@ -94,15 +104,13 @@ def group_by_size(sizes: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
 class Task(ABC):
     """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line.
 
-    ``settings`` are its defaults for :class:`nsr.learning.config.Config`, for instance what the learner is told; an
-    option given by the user wins. ``tests`` names what :meth:`test` measures.
+    ``tests`` names what :meth:`test` measures.
     """
 
     name: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
     default_split: ClassVar[str]
     primitives: ClassVar[str]
-    settings: ClassVar[Mapping[str, Any]] = {}
     tests: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -114,9 +122,17 @@ class Task(ABC):
             DataError: a file is missing, malformed, or fails the split's counts.
         """
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Its defaults for :class:`nsr.learning.config.Config`, for instance what the learner is told.
+
+        An option given by the user wins.
+        """
+        return {}
+
     @abstractmethod
-    def encode(self, text: str) -> Tokens:
-        """A user's sentence as the model's input tokens.
+    def encode(self, text: str) -> Any:
+        """A user's sentence as the model's input: tokens, or images.
 
         Raises:
             InputError: the sentence is empty or not in the task's language; the message says where.
@@ -125,6 +141,15 @@ class Task(ABC):
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
         """Named groups of test examples (indices) whose accuracy is reported apart."""
         return {}
+
+    def test_with(self, symbols: str, seed: int = 0) -> Examples:
+        """The test examples with images from another source.
+
+        Raises:
+            ConfigError: the task's inputs are not images.
+            DataError: the source cannot be read.
+        """
+        raise ConfigError(f"the inputs of {self.name} are not images; leave out --symbols")
 
     def test(
         self, name: str, predict: Predict, *, split: str, seed: int = 0, data_dir: Path | None = None
