@@ -22,26 +22,26 @@ from nsr.settings import setting
 
 SIDE = 24  # of an image as the network sees it
 BLOCK = 1024  # images classified at once
+KERNELS, STRIDES = (5, 3, 3, 3), (2, 2, 2, 1)  # of the convolutions
 
 
 @dataclass(frozen=True)
 class ImageConfig:
     """The network for images and how it is trained."""
 
-    channels: str = setting("24 48 64 128", "of the four convolutions")
+    channels: str = setting("32 64 128 128", "of the four convolutions")
     dropout: float = setting(0.3, "of the last layer's inputs")
     first_steps: int = setting(150, "training steps of a turn of grounding")
-    image_steps: int = setting(800, "training steps of a refit")
-    image_batch: int = setting(256, "images of a training step")
-    image_rate: float = setting(3e-3, "learning rate of AdamW, at its highest")
+    image_steps: int = setting(1000, "training steps of a refit")
+    image_batch: int = setting(128, "images of a training step")
+    image_rate: float = setting(6e-3, "learning rate of AdamW, at its highest")
     image_decay: float = setting(0.02, "weight decay of AdamW")
-    turn: float = setting(0.25, "augmentation: at most so many radians")
-    stretch: float = setting(0.2, "augmentation: share of width and of height")
-    slant: float = setting(0.3, "augmentation: shear")
-    shift: float = setting(0.12, "augmentation: share of half the side")
+    turn: float = setting(0.2, "augmentation: at most so many radians")
+    stretch: float = setting(0.16, "augmentation: share of width and of height")
+    slant: float = setting(0.24, "augmentation: shear")
+    shift: float = setting(0.1, "augmentation: share of half the side")
     smoothing: float = setting(0.02, "share of a label's weight given to all symbols alike")
     views: int = setting(8, "of an image that are looked at after training: itself, and others a little changed")
-    bfloat16: bool = setting(True, "compute convolutions in bfloat16")
     device: str = setting("cpu", "where the network runs: cpu, or cuda")
 
 
@@ -52,7 +52,7 @@ class SymbolNetwork(nn.Module):
         super().__init__()
         sizes = [int(each) for each in config.channels.split()]
         layers: list[nn.Module] = []
-        for before, after, kernel, stride in zip([1, *sizes], sizes, (5, 3, 3, 3), (2, 1, 2, 2), strict=False):
+        for before, after, kernel, stride in zip([1, *sizes], sizes, KERNELS, STRIDES, strict=False):
             layers += [
                 nn.Conv2d(before, after, kernel, stride, kernel // 2, bias=False),
                 nn.BatchNorm2d(after),
@@ -130,9 +130,7 @@ def fit(
         for _ in range(steps):
             drawn = torch.multinomial(weights, config.image_batch, replacement=True, generator=generator)
             batch = augment(images[drawn], config, generator).to(config.device)
-            with autocast(config):
-                scores = network(batch)
-            loss = -(labels[drawn].to(config.device) * torch.log_softmax(scores.float(), 1)).sum(1).mean()
+            loss = -(labels[drawn].to(config.device) * torch.log_softmax(network(batch), 1)).sum(1).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -146,8 +144,7 @@ def classify(network: SymbolNetwork, images: Tensor, config: ImageConfig) -> Ten
     network.eval()
     found = [torch.zeros(0, network.head.out_features)]
     for start in range(0, len(images), BLOCK):
-        with autocast(config):
-            found.append(network(images[start : start + BLOCK].to(config.device)).float().cpu())
+        found.append(network(images[start : start + BLOCK].to(config.device)).cpu())
     return torch.cat(found)
 
 
@@ -170,7 +167,3 @@ def temperature_of(scores: Tensor, labels: Tensor) -> float:
     losses = [-(labels * torch.log_softmax(scores / each, 1)).sum(1).mean().item() for each in grid]
     return grid[int(np.argmin(losses))]
 
-
-def autocast(config: ImageConfig) -> torch.autocast:
-    """Convolutions in bfloat16, if the configuration says so."""
-    return torch.autocast(config.device.partition(":")[0], torch.bfloat16, enabled=config.bfloat16)
