@@ -20,6 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nsr._version import __version__
+from nsr.devices import check_device, processes, rank
 from nsr.errors import ConfigError, RunError
 from nsr.learning.config import Config
 from nsr.learning.training import Position
@@ -75,6 +76,7 @@ def train(
     made = make_task(task, **options)
     split = split or made.default_split
     model = NSR(made.primitives, task=made, seed=seed, **{**made.settings, **settings})
+    check_device(model.config.images.device)
     if from_run is not None:
         model.build_on(load(from_run))
     identity = {
@@ -92,11 +94,14 @@ def train(
         return saved
     data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
     start, before = (None, 0.0) if run is None or not resume else run.restore(model)
-    with _History(model, run, began - before, checkpoint_seconds, start, progress) as history:
+    with (
+        processes(model.config.images.device),
+        _History(model, run, began - before, checkpoint_seconds, start, progress) as history,
+    ):
         model.fit(data.train.inputs, data.train.outputs, history.add, start)
         model.metrics = _metrics(model, data, identity, began - before)
-    if run is not None:
-        run.finish(model, history.records)
+        if run is not None and rank() == 0:
+            run.finish(model, history.records)
     return model
 
 
@@ -313,7 +318,7 @@ class _History:
         self.checkpoint_seconds = checkpoint_seconds
         self.records: list[dict[str, Any]] = [] if start is None else run.history
         self.saved = time.perf_counter()
-        self.bar = tqdm(disable=not progress, unit=" rounds", file=sys.stderr, desc="learning", leave=False)
+        self.bar = tqdm(disable=not progress or rank() > 0, unit=" rounds", file=sys.stderr, desc="learning", leave=False)
 
     def __enter__(self) -> _History:
         return self
@@ -327,7 +332,7 @@ class _History:
         self.bar.update()
         self.bar.set_postfix(tokens=record["tokens"], accuracy=f"{100 * record['accuracy']:.1f}%")
         now = time.perf_counter()
-        if self.run is not None and now - self.saved >= self.checkpoint_seconds:
+        if self.run is not None and rank() == 0 and now - self.saved >= self.checkpoint_seconds:
             self.run.save(self.model, position, self.records, now - self.began)
             self.saved = now
 

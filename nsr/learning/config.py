@@ -22,6 +22,7 @@ CHOICES = {
     "curriculum": ("length", "none"),
     "oracle": ("late", "early"),
     "embed": ("signature", "identity"),
+    "device": ("auto", "cpu", "cuda"),
 }
 SHARES = ("threshold", "accept", "prune", "identity_dropout", "view_gain")
 LEAST = {
@@ -84,7 +85,7 @@ class LearningConfig:
     max_length: int = setting(10_000, "lists longer than this count as undefined")
     beam: int = setting(1, "trees tried at inference for each reading, until one has a value")
     considered: int = setting(2, "readings of images tried at inference, the most probable derivation wins")
-    turns: int = setting(2, "times that perception of images is refitted to what solves examples")
+    turns: int = setting(1, "times that perception of images is refitted to what solves examples")
     decoded: int = setting(16_000, "examples it is refitted to")
     spread: bool = setting(False, "draw examples of all lengths alike")
     final: int = setting(0, "examples looked at in the last stage; 0 for all")

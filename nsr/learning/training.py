@@ -56,7 +56,7 @@ class Position:
         round: rounds done in it.
         best: best accuracy of the stage so far.
         stale: rounds since it was reached.
-        simplified: whether what the stage can do without has been dropped from the lexicon.
+        simplified: whether what the stage can do without has been dropped from the lexicon since it last changed.
         settled: whether the parser has been refitted to the trees it chose itself.
         sight: how much the parser may see of a configuration (an index into ``nsr.syntax.scorer.VIEWS``); it grows
             when a stage makes no progress.
@@ -194,11 +194,12 @@ class Trainer:
         patience = 1 if accuracy >= max(position.reached - SLACK, TRUSTED) else PATIENCE
         done |= position.round >= learning.rounds or stale >= patience
         if done and (position.settled or (position.round == 0 and not last)):
+            start = Position(position.stage, simplified=position.simplified, sight=position.sight)
             if last and not modules.perception.certain and position.turn < learning.turns:
                 record |= self.refine(generator)
-                return Position(position.stage, sight=position.sight, turn=position.turn + 1), record
+                return replace(start, turn=position.turn + 1), record
             reached = accuracy if position.stale else position.reached
-            return Position(position.stage + 1, sight=position.sight, reached=reached), record
+            return replace(start, stage=position.stage + 1, reached=reached), record
         if done and not position.simplified:
             record |= self.simplify(pool, deduction, solved, generator, position.sight)
             if record["dropped"] or record["replaced"]:
@@ -210,9 +211,11 @@ class Trainer:
         sight = min(position.sight + (stale > 0), len(VIEWS) - 1)
         known = {key.symbol for key in modules.lexicon.entries}
         guess = stale > 0 and not (self.config.search.licensed and known.issuperset(self.free))
+        before = modules.lexicon.uses
         record |= self.learn(pool, solved, deduction, generator, sight, guess)
-        best = max(position.best, accuracy)
-        return replace(position, round=position.round + 1, best=best, stale=stale, sight=sight), record
+        following = replace(position, round=position.round + 1, best=max(position.best, accuracy), stale=stale)
+        simplified = position.simplified and modules.lexicon.uses == before
+        return replace(following, simplified=simplified, sight=sight), record
 
     def pool(self, stage: int, most: int | None) -> np.ndarray:
         """The examples of a stage: those that are short enough, or a draw of them."""

@@ -9,6 +9,7 @@ Shape letters: B inputs, N images of the longest, K symbols, M distinct images.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +18,7 @@ import torch
 from safetensors import torch as safetensors
 from torch import Tensor
 
+from nsr.devices import usable
 from nsr.errors import InputError
 from nsr.perception.context import Context
 from nsr.perception.network import (
@@ -54,7 +56,7 @@ class ImagePerception:
     """
 
     def __init__(self, config: ImageConfig, seed: int, symbols: int = 1) -> None:
-        self.config = config
+        self.config = config = replace(config, device=usable(config.device))
         self.seed = seed
         self.fits = 0
         self.symbols = _names(symbols)

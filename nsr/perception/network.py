@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d, pad
+from torch.nn.parallel import DistributedDataParallel
 
+from nsr.devices import rank, share_buffers, world
 from nsr.settings import setting
 
 SIDE = 24  # of an image as the network sees it
@@ -31,8 +33,8 @@ class ImageConfig:
 
     channels: str = setting("32 64 128 128", "of the four convolutions")
     dropout: float = setting(0.3, "of the last layer's inputs")
-    first_steps: int = setting(150, "training steps of a turn of grounding")
-    image_steps: int = setting(1000, "training steps of a refit")
+    first_steps: int = setting(100, "training steps of a turn of grounding")
+    image_steps: int = setting(1600, "training steps of a refit")
     image_batch: int = setting(128, "images of a training step")
     image_rate: float = setting(6e-3, "learning rate of AdamW, at its highest")
     image_decay: float = setting(0.02, "weight decay of AdamW")
@@ -42,7 +44,7 @@ class ImageConfig:
     shift: float = setting(0.1, "augmentation: share of half the side")
     smoothing: float = setting(0.02, "share of a label's weight given to all symbols alike")
     views: int = setting(8, "of an image that are looked at after training: itself, and others a little changed")
-    device: str = setting("cpu", "where the network runs: cpu, or cuda")
+    device: str = setting("auto", "where the network runs: cpu, cuda, or auto: cuda if there is a GPU")
 
 
 class SymbolNetwork(nn.Module):
@@ -112,6 +114,8 @@ def fit(
 ) -> None:
     """Train on images drawn by their weights, with one cycle of the learning rate.
 
+    Under ``torchrun`` the processes share each step's images.
+
     Args:
         network: changed in place.
         images: as :func:`prepare` makes them, shape (M, 1, SIDE, SIDE).
@@ -121,20 +125,23 @@ def fit(
         config: the settings.
         seed: source of all randomness.
     """
+    seed += rank()
     generator = torch.Generator().manual_seed(seed)
+    trained = DistributedDataParallel(network) if world() > 1 else network
     optimiser = torch.optim.AdamW(network.parameters(), config.image_rate, weight_decay=config.image_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.image_rate, total_steps=steps, pct_start=0.2)
     labels = (1 - config.smoothing) * labels + config.smoothing / labels.shape[1]
     network.train()
     with seeded(seed):
         for _ in range(steps):
-            drawn = torch.multinomial(weights, config.image_batch, replacement=True, generator=generator)
+            drawn = torch.multinomial(weights, -(-config.image_batch // world()), replacement=True, generator=generator)
             batch = augment(images[drawn], config, generator).to(config.device)
-            loss = -(labels[drawn].to(config.device) * torch.log_softmax(network(batch), 1)).sum(1).mean()
+            loss = -(labels[drawn].to(config.device) * torch.log_softmax(trained(batch), 1)).sum(1).mean()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
+    share_buffers(network)
     network.eval()
 
 

@@ -79,6 +79,11 @@ class Lexicon:
     entries: Mapping[Key, Entry] = field(default_factory=dict)
 
     @property
+    def uses(self) -> dict[Key, tuple[Term, frozenset[Signature]]]:
+        """The program of each key and where the dependents stand, without what speaks for them."""
+        return {key: (entry.program, entry.signatures) for key, entry in self.entries.items()}
+
+    @property
     def unplaced(self) -> bool:
         """Whether there are words without value, but no word is known to have one among its dependents."""
         placed = any(each.empty for entry in self.entries.values() for each in entry.signatures)
