@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
 from torch import distributed as group
+from torch import nn
 
 from nsr.errors import ConfigError
 

@@ -318,7 +318,9 @@ class _History:
         self.checkpoint_seconds = checkpoint_seconds
         self.records: list[dict[str, Any]] = [] if start is None else run.history
         self.saved = time.perf_counter()
-        self.bar = tqdm(disable=not progress or rank() > 0, unit=" rounds", file=sys.stderr, desc="learning", leave=False)
+        self.bar = tqdm(
+            disable=not progress or rank() > 0, unit=" rounds", file=sys.stderr, desc="learning", leave=False
+        )
 
     def __enter__(self) -> _History:
         return self
@@ -359,13 +361,13 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
         "assumptions": {
             "data": data.source,
             "primitives": model.primitives.name,
-            "perception": "tokens" if model.modules.perception.certain else "learned",
             "arity": "learned",
             "constants": model.config.search.constants,
             "max_arity": model.config.search.max_arity,
             "empty": model.config.search.empty,
             "curriculum": model.config.learning.curriculum,
             **asdict(model.config.knowledge),
+            **({"perception": "tokens"} if model.modules.perception.certain else {}),
             **model.task.assumptions(),
         },
     }

@@ -21,7 +21,7 @@ from nsr.gss import GSS
 from nsr.learning.config import Config
 from nsr.learning.deduction import Deduction, Modules, deduce, execute
 from nsr.learning.grounding import ground
-from nsr.learning.knowledge import given_lexicon, perceive
+from nsr.learning.knowledge import given_lexicon, gold_names, perceive
 from nsr.learning.training import Clock, OnRound, Position, Trainer
 from nsr.perception.images import ImagePerception, pictures
 from nsr.perception.tokens import TokenPerception
@@ -160,15 +160,36 @@ class NSR:
         self._modules = Modules(perception, self._parser(given), lexicon, Executor(self.config.learning.max_length))
 
     def _ground(self, inputs: list[Pictures], values: list[Value]) -> None:
-        """Modules that know the symbols that the shortest inputs show."""
+        """Modules that know the symbols that the shortest inputs show, or those that the task gives."""
+        knowledge, packed = self.config.knowledge, PackedPictures.of(inputs)
         perception = ImagePerception(self.config.images, self.seed)
-        generator = np.random.default_rng([self.seed, len(inputs)])
-        space = Space(self.primitives, self.constants, self.config.learning.max_length)
+        executor = Executor(self.config.learning.max_length)
         with self.clock("ground"):
-            found = ground(perception, PackedPictures.of(inputs), values, space, self.config, generator)
-        given = given_lexicon(perception, self.config.knowledge)
-        self._modules = Modules(perception, self._parser(given), found, Executor(self.config.learning.max_length))
-        self._modules.parser.license(DependencyGrammar.of(found, self.config.knowledge.between))
+            if knowledge.perception == "given":
+                self._label(perception, packed)
+                found = given_lexicon(perception, knowledge)
+            else:
+                generator = np.random.default_rng([self.seed, len(inputs)])
+                space = Space(self.primitives, self.constants, self.config.learning.max_length)
+                found = ground(perception, packed, values, space, self.config, generator)
+                if "given" in (knowledge.syntax, knowledge.semantics):  # by words, so symbols must be some
+                    gold = parse_lexicon(self._required_task().gold_lexicon, None, self.primitives)
+                    perception.rename(gold_names(found, gold, executor))
+                    found = replace(found, symbols=perception.symbols)
+        given = given_lexicon(perception, knowledge)
+        lexicon = self._with_gold(given) if knowledge.semantics == "given" else found
+        self._modules = Modules(perception, self._parser(given), lexicon, executor)
+        self._modules.parser.license(DependencyGrammar.of(lexicon, knowledge.between))
+
+    def _label(self, perception: ImagePerception, inputs: PackedPictures) -> None:
+        """Train perception with the labels of the training images."""
+        labels = np.array(self._required_task().gold_labels(self.seed))
+        names = tuple(sorted(set(labels.tolist()) - {""}))
+        perception.grow(len(names))
+        perception.rename(names)
+        perception.separators = tuple(name for name in self.config.knowledge.separators.split() if name in names)
+        counts = (labels[:, None] == np.array(names)).astype(np.float32)
+        perception.learn_counts(inputs.pool, 1000 * counts / counts.sum(axis=0), self.config.images.image_steps)
 
     def _with_gold(self, given: Lexicon) -> Lexicon:
         """What is given, and the right programs: how many arguments a word has, but not where these stand."""
@@ -183,7 +204,7 @@ class NSR:
 
     def _required_task(self) -> Task:
         if self.task is None:
-            raise ConfigError("only a task can give its syntax or its semantics; leave both learned")
+            raise ConfigError("only a task can give perception, syntax or semantics; leave them learned")
         return self.task
 
     def _extend(self, base: Modules, sentences: list[Tokens]) -> Modules:

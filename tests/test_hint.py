@@ -27,6 +27,7 @@ from nsr.tasks.expressions import (
     count_operators,
     draw,
     infix,
+    is_expression,
     long_expressions,
     nesting,
     read,
@@ -476,3 +477,13 @@ def test_load_refuses_splits_and_folders(tmp_path):
         Hint().load("simple")
     with pytest.raises(DataError, match="hint reads no files"):
         Hint().load("hint", data_dir=tmp_path)
+
+
+@given(st.lists(st.sampled_from("12+*()"), min_size=1, max_size=7).map(tuple))
+def test_is_expression_says_what_the_grammar_says(tokens):
+    try:
+        check(load_grammar("hint"), tokens)
+        valid = True
+    except InputError:
+        valid = False
+    assert is_expression(tokens) == valid

@@ -16,6 +16,7 @@ from nsr.syntax.scorer import ParserConfig
 
 # What options may be; others are 0 or more.
 CHOICES = {
+    "perception": ("learned", "given"),
     "syntax": ("learned", "given"),
     "semantics": ("learned", "given"),
     "search": ("best-first", "mh"),
@@ -42,6 +43,7 @@ class KnowledgeConfig:
 
     literals: bool = setting(False, "tokens that occur in inputs and in outputs start as denoting themselves")
     separators: str = setting("", "tokens declared meaningless, separated by spaces")
+    perception: str = setting("learned", "symbols of images: learned, or given by the task for the training images")
     syntax: str = setting("learned", "trees: learned, or given by the task")
     semantics: str = setting("learned", "programs: learned, or given by the task")
     between: bool = setting(True, "separators stand between two arguments of their head")

@@ -5,12 +5,14 @@ Both are options, off by default; see :class:`nsr.learning.config.KnowledgeConfi
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 
 from nsr.learning.config import KnowledgeConfig
 from nsr.perception.images import ImagePerception
 from nsr.perception.tokens import TokenPerception
+from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
 from nsr.semantics.primitives import CONS, NIL
 from nsr.semantics.programs import Argument, Call, Constant, Self, Term
@@ -71,3 +73,25 @@ def given_lexicon(perception: TokenPerception | ImagePerception, knowledge: Know
 def _positions(words: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Where the wanted words stand among the words, if they do."""
     return [words.index(word) for word in wanted if word in words]
+
+
+def gold_names(found: Lexicon, gold: Lexicon, executor: Executor) -> tuple[str, ...]:
+    """Name symbols as in the task's own lexicon: by the first one there that means the same and is not yet taken.
+
+    Two programs mean the same if they agree on what the constants of ``found`` are worth. A symbol that has no equal
+    keeps its name.
+    """
+    constants = [entry.program for key, entry in sorted(found.entries.items()) if key.arity == 0]
+    values = [executor.run(program, ()) for program in constants]
+
+    def meaning(key: Key, entry: Entry) -> tuple[Value, ...]:
+        calls = itertools.product([value for value in values if value is not EMPTY], repeat=key.arity)
+        return (key.arity, *(executor.run(entry.program, arguments) for arguments in calls))
+
+    meanings = {key: meaning(key, entry) for key, entry in sorted(gold.entries.items())}
+    names = list(found.symbols)
+    for key, entry in sorted(found.entries.items()):
+        wanted = meaning(key, entry)
+        equal = [gold.symbols[other.symbol] for other, each in meanings.items() if each == wanted]
+        names[key.symbol] = next((name for name in equal if name not in names), names[key.symbol])
+    return tuple(names)

@@ -195,7 +195,7 @@ class Trainer:
         done |= position.round >= learning.rounds or stale >= patience
         if done and (position.settled or (position.round == 0 and not last)):
             start = Position(position.stage, simplified=position.simplified, sight=position.sight)
-            if last and not modules.perception.certain and position.turn < learning.turns:
+            if last and self.perceives and position.turn < learning.turns:
                 record |= self.refine(generator)
                 return replace(start, turn=position.turn + 1), record
             reached = accuracy if position.stale else position.reached
@@ -398,6 +398,11 @@ class Trainer:
                 modules.lexicon = revise(rival.lexicon, {key: evidence[key]}, {key: found}, config)
                 return True
         return False
+
+    @property
+    def perceives(self) -> bool:
+        """Whether perception is something to learn."""
+        return not self.modules.perception.certain and self.config.knowledge.perception == "learned"
 
     @property
     def readings(self) -> int:

@@ -77,6 +77,11 @@ class ImagePerception:
         self.context = Context.none(symbols)
         self._seen.clear()
 
+    def rename(self, names: tuple[str, ...]) -> None:
+        """Call the symbols something else."""
+        separators = [self.symbols.index(name) for name in self.separators]
+        self.symbols, self.separators = names, tuple(names[symbol] for symbol in separators)
+
     def log_probs(self, pool: ImagePool, ids: np.ndarray) -> np.ndarray:
         """log p(symbol | image) of images of a pool, shape (T, K).
 
@@ -200,7 +205,7 @@ class ImagePerception:
         """All but the network's weights as plain data."""
         return {
             "kind": "images",
-            "symbols": len(self.symbols),
+            "symbols": list(self.symbols),
             "separators": list(self.separators),
             "fits": self.fits,
             "temperature": self.temperature,
@@ -215,7 +220,10 @@ class ImagePerception:
     @classmethod
     def from_json(cls, data: dict, weights: bytes, config: ImageConfig, seed: int) -> ImagePerception:
         """The inverse of :meth:`to_json` and :meth:`weights`; raises KeyError, TypeError or ValueError if damaged."""
-        made = cls(config, seed, int(data["symbols"]))
+        made = cls(config, seed, len(data["symbols"]))
+        made.rename(tuple(data["symbols"]))
+        if len(set(made.symbols)) < len(made.symbols) or not all(isinstance(name, str) for name in made.symbols):
+            raise ValueError("symbols must be different names")
         made.network.load_state_dict(safetensors.load(weights))
         made.network.eval()
         made.views = config.views

@@ -173,4 +173,3 @@ def temperature_of(scores: Tensor, labels: Tensor) -> float:
     grid = [math.exp(step / 10) for step in range(-10, 16)]
     losses = [-(labels * torch.log_softmax(scores / each, 1)).sum(1).mean().item() for each in grid]
     return grid[int(np.argmin(losses))]
-

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from nsr.errors import RunError
 from nsr.reports.compositionality import JAIR, NETWORKS, PUBLISHED, DeepTable, TestsTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
+from nsr.reports.images import ImageTable, ImageVariant
 from nsr.reports.measurement import commit, machine
 from nsr.reports.recursion import InductionTable
 from nsr.reports.tables import AccuracyTable, Variant
@@ -61,6 +62,15 @@ HINT_PUBLISHED = {
     "LSTM": ("92.9", "90.9", "74.9", "12.1", "24.3", "58.9"),
     "GRU": ("76.2", "69.5", "42.8", "10.5", "15.1", "42.5"),
 }
+
+IMAGES_PUBLISHED = {
+    "NSR paper": ("", "", "", "", "", "76.0"),
+    "Transformer rel. uni.": ("88.4", "86.0", "62.5", "10.9", "19.0", "53.1"),
+    "LSTM": ("83.9", "79.7", "62.0", "11.2", "21.0", "51.5"),
+    "GRU": ("66.7", "58.7", "33.1", "9.4", "12.8", "35.9"),
+}
+WRITERS = {"symbol_split": "writer"}
+GIVEN = {"syntax": "given", "semantics": "given"}
 
 TABLES: dict[str, Table] = {
     "scan": AccuracyTable("scan", "SCAN, word order projective", tuple(Variant(split, split) for split in scan.SPLITS)),
@@ -140,6 +150,46 @@ TABLES: dict[str, Table] = {
             "semantics learned, NSR paper": ("", "", "", "", "", "98.47"),
         },
         "NSR paper: the authors' released notebook, result accuracy on the test set.",
+    ),
+    "hint-images": ImageTable(
+        "HINT, images",
+        (
+            ImageVariant("handwriting, split at random", True),
+            ImageVariant("handwriting, unseen writers", True, WRITERS),
+            ImageVariant("drawn strokes", False),
+            ImageVariant("drawn strokes, quick", False, {"quick": True}),
+        ),
+        IMAGES_PUBLISHED,
+        f"{ARXIV} NSR paper: Li et al. (2024), arXiv 2210.01603, as quoted in reviews of it; its image encoder was "
+        "trained on symbols before. Published figures are of HINT's own images, split at random.",
+    ),
+    "hint-images-given": ImageTable(
+        "HINT, images, modules given",
+        (
+            ImageVariant("perception learned, others given", True, GIVEN),
+            ImageVariant("perception learned, others given, unseen writers", True, {**GIVEN, **WRITERS}),
+            ImageVariant("symbols learned with labels, others given", True, {**GIVEN, "perception": "given"}),
+            ImageVariant(
+                "symbols learned with labels, others given, unseen writers",
+                True,
+                {**GIVEN, **WRITERS, "perception": "given"},
+            ),
+            ImageVariant(
+                "symbols learned with labels, others learned", True, {"perception": "given", "separators": "( )"}
+            ),
+        ),
+        {"perception learned, NSR paper": ("", "", "", "", "", "83.51")},
+        "NSR paper: the authors' released notebook, result accuracy on the test set.",
+    ),
+    "hint-images-ablations": ImageTable(
+        "HINT, drawn strokes, ablations",
+        (
+            ImageVariant("drawn strokes", False),
+            ImageVariant("one reading of an input", False, {"considered": 1, "readings": 1}),
+            ImageVariant("perception not refitted", False, {"turns": 0}),
+            ImageVariant("constants may take dependents", False, {"constants": False}),
+            ImageVariant("up to three arguments", False, {"max_arity": 3}),
+        ),
     ),
     "hint-few-shot": FewShotTable("HINT, new words from few examples"),
     "hint-induction": ConceptTable("Functions of numbers, induced from examples"),

@@ -127,12 +127,14 @@ def _frame(name: str, signature: Signature) -> str:
     return " ".join([*words[: signature.left], name, *words[signature.left :]])
 
 
-def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet, *, partial: bool = False) -> Lexicon:
+def parse_lexicon(
+    text: str, symbols: tuple[str, ...] | None, primitives: PrimitiveSet, *, partial: bool = False
+) -> Lexicon:
     """Read the text form of a lexicon.
 
     Args:
         text: the lexicon.
-        symbols: the name of each symbol id.
+        symbols: the name of each symbol id; None for those that the text names, in its order.
         primitives: what programs may be made of.
         partial: leave out the entries of other symbols.
 
@@ -141,10 +143,11 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet,
             arguments out of order, two different programs for one symbol and arity, or programs that apply each other
             in a circle.
     """
-    ids = {name: index for index, name in enumerate(symbols)}
     entries: dict[Key, Entry] = {}
     trees = parse_text(text, "lexicon").children
     library = _Library(trees, primitives)
+    symbols = tuple(dict.fromkeys(name for name, _ in library.bodies)) if symbols is None else symbols
+    ids = {name: index for index, name in enumerate(symbols)}
     for tree in trees:
         *head, body = tree.children
         left = next(place for place, token in enumerate(head) if token.type == "STRING")

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from nsr.arrays import unique_rows
+from nsr.errors import InputError
 from nsr.semantics.execution import ABSENT, Layout
 from nsr.syntax.beam import Beam
 from nsr.syntax.scorer import (
@@ -50,22 +51,23 @@ class GoldTrees:
 
     Attributes:
         symbols: the word of each symbol id.
-        heads: gives the words of a sentence their heads.
+        heads: gives the words of a sentence their heads; raises InputError if it is not in the language.
     """
 
     symbols: tuple[str, ...]
     heads: Callable[[tuple[str, ...]], tuple[int, ...]]
 
     def parse(self, symbols: np.ndarray, lengths: np.ndarray) -> Parses:
-        """The one tree of each sentence; see :meth:`Parser.parse`."""
-        trees = [
-            self.heads(tuple(self.symbols[symbol] for symbol in row[:length]))
-            for row, length in zip(symbols.tolist(), lengths.tolist(), strict=True)
-        ]
-        heads = np.full((len(trees), symbols.shape[1]), ABSENT, np.int64)
-        for row, tree in enumerate(trees):
-            heads[row, : len(tree)] = tree
-        return Parses(heads[:, None], np.zeros((len(trees), 1)))
+        """The one tree of each sentence, if it is in the language; see :meth:`Parser.parse`."""
+        heads = np.full((len(symbols), 1, symbols.shape[1]), ABSENT, np.int64)
+        log_probs = np.full((len(symbols), 1), -np.inf)
+        for row, (sentence, length) in enumerate(zip(symbols.tolist(), lengths.tolist(), strict=True)):
+            try:
+                heads[row, 0, :length] = self.heads(tuple(self.symbols[symbol] for symbol in sentence[:length]))
+            except InputError:  # images may be misread
+                continue
+            log_probs[row] = 0
+        return Parses(heads, log_probs)
 
 
 class Parser:

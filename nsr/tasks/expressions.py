@@ -217,6 +217,19 @@ class Tree(NamedTuple):
     depth: int
 
 
+def is_expression(tokens: Tokens) -> bool:
+    """Whether tokens of the vocabulary are an expression in infix notation."""
+    operand, depth = True, 0  # whether an operand comes next, and parentheses open
+    for token in tokens:
+        if operand != (token in DIGITS or token == OPEN):
+            return False
+        depth += (token == OPEN) - (token == CLOSE)
+        operand = token == OPEN or token in OPERATORS
+        if depth < 0:
+            return False
+    return depth == 0 and not operand
+
+
 def read(tokens: Tokens) -> Tree:
     """The tree of an expression in infix notation, which must be one; by precedence, without recursion."""
     heads = [ROOT] * len(tokens)

@@ -38,6 +38,7 @@ from nsr.tasks.expressions import (
     Expressions,
     count_operators,
     draw,
+    is_expression,
     nesting,
     read,
 )
@@ -182,8 +183,18 @@ class Hint(Task):
         return {name: found for name, found in groups.items() if found} | group_by_size(sizes)
 
     def gold_heads(self, tokens: Tokens) -> tuple[int, ...]:
-        """By precedence; an operator also heads the parentheses around it."""
+        """By precedence; an operator also heads the parentheses around it; see :meth:`Task.gold_heads`."""
+        if not is_expression(tokens):
+            raise InputError(f"'{''.join(tokens)}' is no expression")
         return read(tokens).heads
+
+    def gold_labels(self, seed: int) -> list[str]:
+        """See :meth:`Task.gold_labels`."""
+        if self.input != "images":
+            return list(super().gold_labels(seed))
+        pictured = self._pictured(seed)
+        names = [VOCABULARY[label] for label in pictured.symbols.labels.tolist()]
+        return [name if part == TRAIN else "" for name, part in zip(names, pictured.parts.tolist(), strict=True)]
 
     @property
     def gold_lexicon(self) -> str:

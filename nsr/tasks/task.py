@@ -176,8 +176,17 @@ class Task(ABC):
 
         Raises:
             ConfigError: the task has no right trees to give.
+            InputError: the sentence is not in the task's language.
         """
         raise ConfigError(f"{self.name} cannot give the syntax; leave --syntax learned")
+
+    def gold_labels(self, seed: int) -> Sequence[str]:
+        """The symbol of each image that inputs may show, "" of those not for training: ``perception: given``.
+
+        Raises:
+            ConfigError: the task's inputs are not images.
+        """
+        raise ConfigError(f"{self.name} cannot give the perception; leave --perception learned")
 
     @property
     def gold_lexicon(self) -> str:
