@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TRIES = 4  # in a row without a byte more
 SECONDS = 30  # without a byte, after which a transfer counts as broken
-CHUNK = 1 << 16
+CHUNK = 1 << 13  # bytes; of a broken transfer at most so many are lost
 PASSING = (408, 429)  # statuses that may be others soon, besides those from 500 on
 
 
@@ -74,6 +74,8 @@ def download(file: File, path: Path, *, progress: bool = False, pause: float = 1
         raise DataError(
             f"{file.url} is not the published file: its sha256 is not {file.sha256}; it was not kept"
         ) from None
+    except PermissionError:  # pooch puts more into it
+        raise DataError(f"{path.parent} cannot be written: Permission denied") from None
     except OSError as error:
         raise DataError(f"{path.parent} cannot be written: {error.strerror or error}") from None
 
