@@ -41,7 +41,7 @@ def describe(task: str, data_dir: Path = DATA_DIR) -> dict[str, str]:
     return told | {
         "fetch": f"nsr data fetch {task}",
         "page": found.page,
-        "files": f"{len(found.files)}, {complete}{_megabytes(size)}; {known} with a published checksum",
+        "files": f"{len(found.files)}, {complete}{_megabytes(size)}; {known} with a known checksum",
         "licence": str(found.licence),
         "present": f"{present} of {len(found.files)} in {root}",
     }
@@ -124,7 +124,7 @@ class Verdict:
         kind: what they are.
         faults: how each faulty one differs.
         advice: what to do if there are any.
-        unsure: of how many no checksum is published.
+        unsure: of how many no checksum is known.
     """
 
     count: int
@@ -153,7 +153,8 @@ def verify(task: str, data_dir: Path | None = None) -> Verdict:
     if data_dir is not None:
         raise DataError(f"{data_dir} holds no {LISTING}: {task} reads no other files; leave out --data-dir")
     faults = tuple(made.faults())
-    return Verdict(len(found.published), f"parts that {task} generates", faults, "then verify again")
+    kind = f"parts of {task} (its cache, and what it generates)"
+    return Verdict(1 + len(found.published), kind, faults, f"delete {made.cache_file} and verify again")
 
 
 def _verdict(root: Path, files: dict[str, File], kind: str, advice: str) -> Verdict:
@@ -207,10 +208,10 @@ def _read_listing(task: str, path: Path) -> tuple[dict[str, File], str]:
 
 
 def _keep_sum(path: Path) -> str:
-    """Keep the sha256 of a file whose published one is not known; returns what to say of it."""
+    """Keep the sha256 of a file whose checksum is not known; returns what to say of it."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     write_file(sum_file(path), f"{digest}  {path.name}\n".encode())
-    return f", unverified: no checksum is published, its own is kept in {sum_file(path).name}"
+    return f", unverified: its checksum is not known, the one it has is kept in {sum_file(path).name}"
 
 
 def _megabytes(count: int) -> str:

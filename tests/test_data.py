@@ -23,6 +23,7 @@ from nsr.tasks.sources import File, Source, folder_of, source, sum_file
 CONTENT = b"IN: jump OUT: I_JUMP\n" * 5_000
 CHANGED = CONTENT.replace(b"I_JUMP", b"I_WALK")
 CUT = 5 * CHUNK
+HINT_PARTS = "parts of hint (its cache, and what it generates)"
 
 
 class Server(ThreadingHTTPServer):
@@ -285,13 +286,13 @@ def test_fetch_and_verify(published, server, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
         f"{one}: fetched, 0.1 MB",
-        f"{two}: fetched, 0.1 MB, unverified: no checksum is published, its own is kept in two.txt.sha256",
+        f"{two}: fetched, 0.1 MB, unverified: its checksum is not known, the one it has is kept in two.txt.sha256",
     ]
     assert one.read_bytes() == two.read_bytes() == CONTENT
     assert sum_file(two).read_text() == f"{hashlib.sha256(CONTENT).hexdigest()}  two.txt\n"
     assert names(one.parent) == ["one.txt", "two.txt", "two.txt.sha256"]
     assert main(["data", "verify", *command]) == 0
-    assert capsys.readouterr().out == "2 files of scan are as they must be; no checksum is published of 1 of them\n"
+    assert capsys.readouterr().out == "2 files of scan are as they must be; the checksum of 1 of them is not known\n"
     server.asked.clear()
     assert main(["data", "fetch", *command]) == 0
     assert capsys.readouterr().out.count("already there") == 2
@@ -478,17 +479,17 @@ def test_generated_hint_has_a_validation_part(few, tmp_path):
 def test_verify_hint_compares_lines_and_checks_the_cache(few, tmp_path, refused):
     cache = Hint().cache_file
     out, error = refused("verify", "hint")
-    assert out.splitlines()[0] == f"train: not the 998000 published lines; delete {cache}"
-    assert error == "nsr: 3 of 3 parts that hint generates differ or are missing; then verify again"
+    assert out.splitlines()[0] == "train: not the 998000 published lines"
+    assert error == f"nsr: 3 of 4 {HINT_PARTS} differ or are missing; delete {cache} and verify again"
     cache.write_bytes(cache.read_bytes()[:-100])
     out, _ = refused("verify", "hint")
-    assert out == f"{cache}: damaged; the next training replaces it\n"
+    assert out == f"{cache}: damaged\n"
 
 
 @pytest.mark.slow
 def test_the_published_expressions_are_verified(capsys, tmp_path):
     assert main(["data", "verify", "hint"]) == 0
-    assert capsys.readouterr().out == "3 parts that hint generates are as they must be\n"
+    assert capsys.readouterr().out == f"4 {HINT_PARTS} are as they must be\n"
     generate("hint", tmp_path)
     assert source("hint").published["train"].fault(tmp_path / "train.tsv") is None
 
@@ -510,7 +511,7 @@ def test_list_tells_what_is_there(tmp_path, capsys, published):
     assert main(["data", "list", "scan", "--data-dir", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert f"  present   2 of 2 in {tmp_path / 'scan'}\n" in printed
-    assert "  files     2, more than 0.1 MB; 1 with a published checksum\n" in printed
+    assert "  files     2, more than 0.1 MB; 1 with a known checksum\n" in printed
 
 
 def test_list_has_all_tasks(capsys):

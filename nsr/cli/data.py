@@ -96,7 +96,7 @@ def _verify(arguments: Namespace) -> None:
 
     found = verify(arguments.task, arguments.data_dir)
     if not found.faults:
-        unsure = f"; no checksum is published of {found.unsure} of them" if found.unsure else ""
+        unsure = f"; the checksum of {found.unsure} of them is not known" if found.unsure else ""
         print(f"{found.count} {found.kind} are as they must be{unsure}")
         return
     print("\n".join(found.faults), flush=True)

@@ -171,13 +171,13 @@ class Hint(Task):
     def faults(self) -> Iterator[str]:
         """A damaged cache, and parts whose lines do not have the published checksum; see :meth:`Task.faults`."""
         if self.cache_file.exists() and _read_cache(self.cache_file) is None:
-            yield f"{self.cache_file}: damaged; the next training replaces it"
+            yield f"{self.cache_file}: damaged"
             return
         data = self.load("hint")
         for part, published in source("hint").published.items():
             found = File.of("".join(self._lines(part, getattr(data, part))).encode())
             if found.sha256 != published.sha256:
-                yield f"{part}: not the {published.lines} published lines; delete {self.cache_file}"
+                yield f"{part}: not the {published.lines} published lines"
 
     def _lines(self, part: str, examples: Examples) -> Iterator[str]:
         """The published lines: expression, value and, except in training, subset."""

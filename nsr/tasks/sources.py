@@ -84,13 +84,13 @@ def folder_of(task: str, data_dir: Path) -> Path:
 
 
 def sum_file(path: Path) -> Path:
-    """Where the sha256 of a file is kept whose published one is not known."""
+    """Where the sha256 of a file is kept of which the published one is not known."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def kept_sum(path: Path) -> str | None:
     """The sha256 that was kept, None if none was; written like the output of ``sha256sum``."""
     try:
-        return sum_file(path).read_text(encoding="utf-8").partition(" ")[0]
+        return sum_file(path).read_text(encoding="utf-8", errors="replace").partition(" ")[0]
     except FileNotFoundError:
         return None
