@@ -15,7 +15,8 @@ import pytest
 from nsr.cli.main import main
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
 RUNS = {  # those that the pages talk about
     "runs/scan": "nsr train scan --split length --out runs/scan",
     "runs/pcfg": "nsr train pcfg --fraction 0.1 --out runs/pcfg",

@@ -1,21 +1,33 @@
 """The command ``nsr``: finds the sub-command, and shows every error a user can cause as one line.
 
 A sub-command is a module with ``PURPOSE``, ``EXAMPLE``, ``add_arguments(parser)`` and ``run(arguments)``. It imports
-what is heavy inside these functions, so that ``nsr --help`` answers at once.
+what is heavy inside these functions, so that ``nsr --help`` answers at once. One with ``COMMANDS`` is a group of such.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from nsr._version import __version__
-from nsr.cli import evaluate, explain, predict, train
+from nsr.cli import data, evaluate, explain, predict, train
 from nsr.cli.common import Parser, UsageError, did_you_mean
 from nsr.errors import NSRError
 
-COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "explain": explain}
+COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "explain": explain, "data": data}
+
+
+class Group(NamedTuple):
+    """Sub-commands under one name; a module with these is one, too."""
+
+    PURPOSE: str
+    EXAMPLE: str
+    COMMANDS: Mapping[str, Any]
+
+
+NSR = Group("The Neural-Symbolic Recursive Machine.", train.EXAMPLE, COMMANDS)
 
 FAILED = 2
 INTERRUPTED = 130  # 128 + SIGINT
@@ -48,32 +60,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(argv: list[str]) -> None:
+def _run(argv: list[str], prog: str = "nsr", group: Any = NSR) -> None:
     """Run the sub-command; only its own arguments are built."""
-    if not argv or argv[0] not in COMMANDS:
-        _answer(argv)
+    if not argv or argv[0] not in group.COMMANDS:
+        _answer(argv, prog, group)
         return
     name, *rest = argv
-    module = COMMANDS[name]
-    parser = Parser(f"nsr {name}", module.PURPOSE, module.EXAMPLE)
+    prog, module = f"{prog} {name}", group.COMMANDS[name]
+    if hasattr(module, "COMMANDS"):
+        _run(rest, prog, module)
+        return
+    parser = Parser(prog, module.PURPOSE, module.EXAMPLE)
     module.add_arguments(parser)
     arguments = parser.parse(rest)
     if arguments is not None:
         module.run(arguments)
 
 
-def _answer(argv: list[str]) -> None:
+def _answer(argv: list[str], prog: str, group: Any) -> None:
     """Show the help or the version, or say what is wrong."""
-    parser = Parser("nsr", "The Neural-Symbolic Recursive Machine.", train.EXAMPLE)
-    parser.usage = "nsr [--help] [--version] COMMAND ..."
-    parser.add_argument("--version", action="version", version=f"nsr {__version__}", help="print the version")
-    commands = parser.add_argument_group("commands", "nsr COMMAND --help says more")
-    for name, module in COMMANDS.items():
+    parser = Parser(prog, group.PURPOSE, group.EXAMPLE)
+    parser.usage = f"{prog} [--help] COMMAND ..."
+    if group is NSR:
+        parser.usage = f"{prog} [--help] [--version] COMMAND ..."
+        parser.add_argument("--version", action="version", version=f"nsr {__version__}", help="print the version")
+    commands = parser.add_argument_group("commands", f"{prog} COMMAND --help says more")
+    for name, module in group.COMMANDS.items():
         commands.add_argument(name, help=module.PURPOSE, nargs="?")
     if argv and not argv[0].startswith("-"):
-        parser.error(f"unknown command {argv[0]!r}; {did_you_mean(argv[0], COMMANDS, 'commands')}")
+        parser.error(f"unknown command {argv[0]!r}; {did_you_mean(argv[0], group.COMMANDS, 'commands')}")
     if parser.parse(argv) is not None:
-        parser.error(f"choose a command: {', '.join(COMMANDS)}")
+        parser.error(f"choose a command: {', '.join(group.COMMANDS)}")
 
 
 def _complain(message: str) -> None:

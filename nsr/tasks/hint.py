@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -43,6 +43,7 @@ from nsr.tasks.expressions import (
     read,
 )
 from nsr.tasks.packed import PackedNumbers, PackedTokens
+from nsr.tasks.sources import File, source
 from nsr.tasks.symbols import SymbolImages, load_symbols, read_expressions
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size
 
@@ -159,6 +160,33 @@ class Hint(Task):
             return self._pictured(0).draw(TEST, Examples(packed, (0,))).inputs[0]
         return tokens
 
+    def spell(self, tokens: Tokens) -> str:
+        """An expression without white space; see :meth:`Task.spell`."""
+        return "".join(tokens)
+
+    @property
+    def cache_file(self) -> Path:
+        """Where the published expressions are kept: ``NSR_CACHE``, or the user's folder for caches."""
+        return cache_folder() / f"hint-{CACHE_VERSION}.npz"
+
+    def faults(self) -> Iterator[str]:
+        """A damaged cache, and parts whose lines do not have the published checksum; see :meth:`Task.faults`."""
+        if self.cache_file.exists() and _read_cache(self.cache_file) is None:
+            yield f"{self.cache_file}: damaged"
+            return
+        data = self.load("hint")
+        for part, published in source("hint").published.items():
+            found = File.of("".join(self._lines(part, getattr(data, part))).encode())
+            if found.sha256 != published.sha256:
+                yield f"{part}: not the {published.lines} published lines"
+
+    def _lines(self, part: str, examples: Examples) -> Iterator[str]:
+        """The published lines: expression, value and, except in training, subset."""
+        groups = {} if part == "train" else self.subsets(examples)
+        subset = {index: f"\t{name}" for name in SUBSETS for index in groups.get(name, ())}
+        for index, (tokens, value) in enumerate(examples):
+            yield f"{self.spell(tokens)}\t{value}{subset.get(index, '')}\n"
+
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
         """The published subsets, and examples by the number and depth of operators and the depth of parentheses.
 
@@ -271,7 +299,7 @@ def expressions(concept: str = "") -> dict[str, Expressions]:
     """
     if concept:
         return draw(concept)
-    path = cache_folder() / f"hint-{CACHE_VERSION}.npz"
+    path = Hint().cache_file
     found = _read_cache(path)
     if found is None:
         found = draw()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from nsr.errors import DataError
@@ -25,6 +26,11 @@ def read_pairs(path: str | Path) -> list[tuple[str, str]]:
     if not text:
         raise DataError(f"{path} is empty; expected lines of an input, a tab and an output")
     return [_pair(line, f"{path}:{number}") for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1)]
+
+
+def format_pairs(pairs: Iterable[tuple[str, str]]) -> bytes:
+    """A file that :func:`read_pairs` reads; neither inputs nor outputs have tabs or line breaks."""
+    return "".join(f"{one}\t{other}\n" for one, other in pairs).encode()
 
 
 def _pair(line: str, place: str) -> tuple[str, str]:

@@ -207,6 +207,10 @@ class Scan(Task):
         check(load_grammar("scan"), command)
         return self._order(command)
 
+    def spell(self, tokens: Tokens) -> str:
+        """A command in the published word order; see :meth:`Task.spell`."""
+        return " ".join(to_raw(tokens) if self.word_order == "projective" else tokens)
+
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
         """Examples by the number of actions, ``actions=24``, and of the command's words, ``tokens=8``."""
         return group_by_size({"actions": map(len, examples.outputs), "tokens": map(len, examples.inputs)})

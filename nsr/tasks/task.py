@@ -138,6 +138,19 @@ class Task(ABC):
             InputError: the sentence is empty or not in the task's language; the message says where.
         """
 
+    def spell(self, tokens: Tokens) -> str:
+        """An input as the authors write it, the inverse of :meth:`encode`."""
+        return " ".join(tokens)
+
+    @property
+    def cache_file(self) -> Path | None:
+        """Where generated examples are kept, None if they are not."""
+        return None
+
+    def faults(self) -> Iterator[str]:
+        """How the examples it generates differ from the published ones, a line each."""
+        return iter(())
+
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
         """Named groups of test examples (indices) whose accuracy is reported apart."""
         return {}

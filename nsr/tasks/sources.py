@@ -1,0 +1,96 @@
+"""The files that the authors of a task publish: where they are, and what they must be.
+
+``sources.json`` has them by their path below the task's folder. ``sha256``, ``bytes`` and ``lines`` are null where they
+are not known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class File:
+    """What a file must be; what is None is not known."""
+
+    sha256: str | None
+    bytes: int | None = None
+    lines: int | None = None
+    url: str | None = None
+
+    @classmethod
+    def of(cls, content: bytes) -> File:
+        """What a file with this content is."""
+        return cls(hashlib.sha256(content).hexdigest(), len(content), content.count(b"\n"))
+
+    def fault(self, path: Path) -> str | None:
+        """How the file at a path differs, None if it does not."""
+        try:
+            found = File.of(path.read_bytes())
+        except FileNotFoundError:
+            return "missing"
+        except OSError as error:
+            return f"cannot be read: {error.strerror or error}"
+        for name in ("lines", "bytes"):
+            count, wanted = getattr(found, name), getattr(self, name)
+            if wanted not in (None, count):
+                return f"has {count} {name}, not {wanted}"
+        wanted = self.sha256 or kept_sum(path)
+        return f"its sha256 is {found.sha256}, not {wanted}" if wanted not in (None, found.sha256) else None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the data of a task comes from.
+
+    Attributes:
+        page: where its authors describe it.
+        licence: that of the files; None without any.
+        files: by their path below the task's folder.
+        published: what the lines of each part are, of tasks that draw the published examples.
+    """
+
+    page: str
+    licence: str | None
+    files: Mapping[str, File]
+    published: Mapping[str, File] = field(default_factory=dict)
+
+
+@cache
+def source(task: str) -> Source:
+    """The source of a task."""
+    content = (resources.files("nsr.tasks") / "sources.json").read_text(encoding="utf-8")
+    found = json.loads(content)[task]
+    parts = {name: read_files(found.pop(name, {})) for name in ("files", "published")}
+    return Source(**found, **parts)
+
+
+def read_files(data: Mapping[str, Mapping[str, Any]]) -> dict[str, File]:
+    """Files by name, of plain data."""
+    return {name: File(**each) for name, each in data.items()}
+
+
+def folder_of(task: str, data_dir: Path) -> Path:
+    """Where the authors' files of a task are below ``--data-dir``: in a folder of its name, unless they are there."""
+    tops = {Path(name).parts[0] for name in source(task).files}
+    return data_dir if any((data_dir / top).is_dir() for top in tops) else data_dir / task
+
+
+def sum_file(path: Path) -> Path:
+    """Where the sha256 of a file is kept of which the published one is not known."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def kept_sum(path: Path) -> str | None:
+    """The sha256 that was kept, None if none was; written like the output of ``sha256sum``."""
+    try:
+        return sum_file(path).read_text(encoding="utf-8", errors="replace").partition(" ")[0]
+    except FileNotFoundError:
+        return None
