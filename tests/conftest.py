@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a test process for each core
 settings.register_profile("nsr", deadline=None, derandomize=True, database=None)
 settings.load_profile("nsr")
 

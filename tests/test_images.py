@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from glyphs import glyphs, pictured
+from safetensors import torch as safetensors
 
 import nsr
-from nsr.errors import DataError, InputError
+from nsr.errors import ConfigError, DataError, InputError
 from nsr.learning.config import Config
 from nsr.learning.grounding import ground
+from nsr.learning.knowledge import gold_names
 from nsr.perception.images import ImagePerception, pictures
 from nsr.perception.network import ImageConfig, augment, prepare
 from nsr.pictures import ImagePool, PackedPictures, Pictures
+from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Space
+from nsr.semantics.lexicon import parse_lexicon
 from nsr.semantics.primitives import primitive_set
 from nsr.semantics.values import EMPTY
-from nsr.tasks.expressions import read
+from nsr.tasks import Task
+from nsr.tasks.expressions import is_expression, read
+from nsr.tasks.hint import GOLD_LEXICON
+
+INT = primitive_set("int")
 
 SMALL = {"channels": "8 16 16 32", "first_steps": 60, "image_steps": 60, "image_batch": 64, "views": 2}
 HINT = {"constants": True, "empty": True, "licensed": 8, "max_arity": 2, "view_gain": 0.001, "between": False}
@@ -137,6 +149,110 @@ def test_the_same_seed_gives_the_same_model():
 def test_images_that_cannot_be_read(learned, images, message):
     with pytest.raises(InputError, match=message):
         learned[0].predict([images])
+
+
+class Glyphs(Task):
+    """The language above; what it gives are the labels of one pool of images."""
+
+    name = "glyphs"
+    splits = ("all",)
+    default_split = "all"
+    primitives = "int"
+    gold_lexicon = GOLD_LEXICON
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def load(self, split, *, seed=0, data_dir=None):
+        raise NotImplementedError
+
+    def encode(self, text):
+        raise NotImplementedError
+
+    def gold_labels(self, seed):
+        return self.labels
+
+    def gold_heads(self, tokens):
+        if not is_expression(tokens):
+            raise InputError("no expression")
+        return read(tokens).heads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"syntax": "given", "semantics": "given"},
+        {"perception": "given", "separators": "( )"},
+        {"perception": "given", "syntax": "given", "semantics": "given"},
+    ],
+    ids=" ".join,
+)
+def test_modules_may_be_given(given):
+    expressions, values = language(900, 0)
+    inputs, labels = pictured(expressions)
+    settings = {**HINT, **SMALL, "image_steps": 200, "pool": 128, "batch": 64, "final": 128, "decoded": 300, **given}
+    model = nsr.NSR("int", seed=0, task=Glyphs(labels), **settings).fit(inputs, values)
+    assert set(model.modules.perception.symbols) == set(labels)
+    expressions, values = language(200, 1)
+    inputs, _ = pictured(expressions, seed=1)
+    right = np.mean([found == value for found, value in zip(model.predict(inputs), values, strict=True)])
+    assert right > 0.9
+    assert model.modules.perception.log_probs(inputs.pool, inputs.ids).shape == (len(inputs.ids), len(set(labels)))
+
+
+def test_only_a_task_can_give_labels():
+    expressions, values = language(50, 0)
+    inputs, _ = pictured(expressions)
+    with pytest.raises(ConfigError, match="only a task can give perception"):
+        nsr.NSR("int", perception="given").fit(inputs, values)
+
+
+def test_names_are_given_by_meaning():
+    gold = parse_lexicon(
+        '"one" = 1\n"two" = 2\nx0 "plus" x1 = (fix (if0 x0 x1 (incr (rec (decr0 x0) x1))))\n"e" = empty', None, INT
+    )
+    found = parse_lexicon(
+        '"s0" = 2\n"s1" = 5\n"s2" = empty\nx0 "s3" x1 = (fix (if0 x1 x0 (incr (rec x0 (decr0 x1)))))', None, INT
+    )
+    assert gold_names(found, gold, Executor()) == ("two", "s1", "e", "plus")
+
+
+TRAIN_TOGETHER = """
+import sys, numpy as np, torch
+from glyphs import glyphs
+from nsr.devices import processes, rank
+from nsr.perception.images import ImagePerception
+from nsr.perception.network import ImageConfig
+from nsr.pictures import ImagePool
+images, names = glyphs("012", 30)
+with processes("cpu"):
+    perception = ImagePerception(ImageConfig(channels="8 8 8 8", image_batch=32), 0, 3)
+    perception.learn_counts(ImagePool(images), np.eye(3, dtype=np.float32)[list(map(int, names))], 40)
+    open(f"{sys.argv[1]}/{rank()}", "wb").write(perception.weights())
+"""
+
+
+@pytest.mark.slow
+def test_several_processes_train_one_network(tmp_path):
+    (tmp_path / "train.py").write_text(TRAIN_TOGETHER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    places = os.pathsep.join([str(Path(__file__).parent), str(Path(nsr.__file__).parents[1])])
+    environment = {**os.environ, "PYTHONPATH": places, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, str(tmp_path / "train.py"), str(tmp_path)], check=True, env=environment, timeout=300)
+    one, other = (safetensors.load((tmp_path / rank).read_bytes()) for rank in "01")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    images, names = glyphs("012", 10, seed=1)
+    perception = ImagePerception(ImageConfig(channels="8 8 8 8"), 0, 3)
+    perception.network.load_state_dict(one)
+    read = perception.log_probs(ImagePool(images), np.arange(len(images))).argmax(axis=1)
+    assert (read == list(map(int, names))).mean() > 0.9
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there():
+    with pytest.raises(ConfigError, match="no GPU here; use --device cpu, or auto"):
+        nsr.train("hint", input="images", device="cuda")
 
 
 def grounded(expressions, values, **settings):
