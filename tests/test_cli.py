@@ -307,7 +307,7 @@ def test_predict_from_nothing_prints_nothing(trained, monkeypatch, capsys):
         (("jump", "  "), "nsr: sentence 2: empty sentence"),
         (("jump", "jump hop"), "nsr: sentence 2: unknown word 'hop' at position 2"),
         (("twice jump",), "nsr: "),
-        (("jump", "--hop"), "nsr predict: unknown option --hop; known options: --help, --json"),
+        (("jump", "--dance"), "nsr predict: unknown option --dance; known options: --help, --json"),
         ((), "nsr predict: the following arguments are required: SENTENCE"),
     ],
 )

@@ -200,15 +200,26 @@ def layout(heads: np.ndarray, widths: Sequence[float]) -> tuple[list[float], lis
     for node in reversed(range(len(heads))):
         last[node] = greatest(node, last)
     x = [(low + high) / 2 for low, high in zip(first, last, strict=True)]
-    kin = [np.flatnonzero((heads == node) | (np.arange(len(heads)) == heads[node])) for node in range(len(heads))]
+    kin = _kin(heads)
     for _ in range(SWEEPS):
         for node, others in enumerate(kin):
-            wanted = np.mean([x[other] for other in others]) if len(others) else x[node]
-            x[node] = float(min(max(wanted, least(node, x)), greatest(node, x)))
+            wanted = sum(x[other] for other in others) / len(others) if others else x[node]
+            x[node] = min(max(wanted, least(node, x)), greatest(node, x))
     return x, depths
 
 
+def _kin(heads: np.ndarray) -> list[list[int]]:
+    """The head and the dependents of each node."""
+    kin: list[list[int]] = [[] for _ in heads]
+    for node, head in enumerate(heads.tolist()):
+        if head != ROOT:
+            kin[node].append(head)
+            kin[head].append(node)
+    return kin
+
+
 def _depth(heads: np.ndarray, node: int) -> int:
+    """The number of arcs between a node and the root."""
     depth = 0
     while heads[node] != ROOT:
         node, depth = heads[node], depth + 1
