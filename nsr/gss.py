@@ -222,23 +222,6 @@ def projective_trees(n: int) -> Iterator[tuple[int, ...]]:
     return _subtrees(0, n, ROOT)
 
 
-def shorten(text: str, width: int) -> str:
-    """The text without its middle if it is longer than ``width`` characters."""
-    if len(text) <= width:
-        return text
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
-
-
-def _readable(program: str) -> str:
-    from nsr.semantics.programs import to_notation
-
-    try:
-        return to_notation(program)
-    except ProgramError:
-        return program
-
-
 def _subtrees(start: int, stop: int, head: int) -> Iterator[tuple[int, ...]]:
     """Heads of start..stop-1: all trees over the span, their root attached to head."""
     for root in range(start, stop):
@@ -280,6 +263,23 @@ def _fault(heads: np.ndarray) -> str:
 
 GAP = "   "  # between columns
 NARROWEST = 9  # characters
+
+
+def shorten(text: str, width: int) -> str:
+    """The text without its middle if it is longer than ``width`` characters."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _readable(program: str) -> str:
+    from nsr.semantics.programs import to_notation
+
+    try:
+        return to_notation(program)
+    except ProgramError:
+        return program
 
 
 def _fit(programs: list[str], values: list[str], room: int) -> tuple[list[str], list[str]]:

@@ -103,6 +103,12 @@ def test_notation(text, notation):
     assert to_notation(text) == notation
 
 
+def test_what_is_only_shaped_like_a_program_has_a_notation():
+    assert to_notation('(cons "A" (cons "B"))') == '[A] ++ cons("B")'
+    assert to_notation("(incr (incr x0 x1))") == "incr(x0, x1) + 1"
+    assert to_notation("(hop x0)") == "hop(x0)"
+
+
 @pytest.mark.parametrize("text", ["", "x0 ++ x0", "(cons", "[A]"])
 def test_what_is_no_program_is_refused(text):
     with pytest.raises(ProgramError, match="line 1, column"):

@@ -7,8 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_gss import jump_left_twice, systems, trees
 
+from nsr.cli.main import main
 from nsr.errors import ConfigError
 from nsr.gss import GSS, ROOT, is_projective, projective_trees
-from nsr.reports.trees import GAP, STEP, layout, to_html, to_svg
+from nsr.pictures import ImagePool, Pictures
+from nsr.reports.trees import GAP, STEP, data_uri, layout, to_html, to_svg
 from nsr.semantics.values import EMPTY, MISSING
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -197,6 +199,19 @@ def test_images_are_in_the_file():
         assert (np.asarray(image.open(io.BytesIO(content))) == expected).all()
 
 
+def test_explain_shows_the_images_of_a_sentence(monkeypatch, capsys):
+    pytest.importorskip("PIL.Image")
+    tokens = Pictures(ImagePool(np.zeros((5, 45, 45), np.uint8)), np.array([4, 0, 2]))
+    gss = jump_left_twice(inputs=tokens.names)
+    perception = SimpleNamespace(read=lambda inputs: None)
+    model = SimpleNamespace(
+        encode=lambda text: tokens, deduce=lambda inputs: gss, modules=SimpleNamespace(perception=perception)
+    )
+    monkeypatch.setattr("nsr.experiment.load", lambda folder: model)
+    assert main(["explain", "run", "jump left twice", "--format", "svg"]) == 0
+    assert capsys.readouterr().out.count(data_uri(tokens.images[0])) == 3
+
+
 def test_without_pillow_images_are_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ConfigError, match=r"pip install nsr\[images\]"):
@@ -211,7 +226,7 @@ def test_a_browser_shows_the_page(tmp_path):
         pytest.skip("needs chromium: apt-get install chromium")
     image = pytest.importorskip("PIL.Image")
     page, shot = tmp_path / "tree.html", tmp_path / "tree.png"
-    page.write_text(to_html(replace(jump_left_twice().readable(), log_prob=-0.5), "jump left twice"))
+    page.write_text(to_html(jump_left_twice().readable(), "jump left twice"))
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--screenshot={shot}", page.as_uri()]
     subprocess.run(command, capture_output=True, timeout=120, check=True, cwd=tmp_path)
     shades = np.asarray(image.open(shot).convert("L"))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 PURPOSE = "Show the tree by which a trained model answers a sentence: symbols, programs and values."
 EXAMPLE = 'nsr explain runs/scan "jump around left twice"'
-FORMATS = ("text", "json", "svg", "html")
+PICTURES = ("svg", "html")
+FORMATS = ("text", "json", *PICTURES)
 NOTATIONS = ("sexpr", "readable")  # as in lexicon.nsr, or as people write
 WIDTH = 100  # where stdout is no terminal
 
@@ -30,7 +31,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--format", choices=FORMATS, help=f"default: as the name of FILE ends, else {FORMATS[0]}")
     parser.add_argument("--out", metavar="FILE", type=Path, help="write to a file instead of stdout")
     parser.add_argument(
-        "--notation", choices=NOTATIONS, help="of programs; default sexpr, in pictures (svg, html) readable"
+        "--notation", choices=NOTATIONS, help=f"of programs; default sexpr, but readable in {' and '.join(PICTURES)}"
     )
 
 
@@ -45,8 +46,8 @@ def run(arguments: Namespace) -> None:
     model = load(arguments.run)
     (tokens,) = encode(model, [("", arguments.sentence)])
     gss = model.deduce(tokens)
-    readable = (arguments.notation or NOTATIONS[form in ("svg", "html")]) == "readable"
-    shown = _shown(form, arguments.sentence, tokens, gss.readable() if readable else gss)
+    notation = arguments.notation or ("readable" if form in PICTURES else "sexpr")
+    shown = _shown(form, arguments.sentence, tokens, gss.readable() if notation == "readable" else gss)
     if arguments.out is None:
         print(shown)
     else:

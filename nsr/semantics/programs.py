@@ -295,7 +295,7 @@ def _loose_notation(tree: Tree) -> tuple[str, int]:
             return f"{_notation(left, ATOM)} ++ {_notation(right, OPERATION)}", OPERATION
         case "call", "incr" | "decr0", [operand]:
             steps = 1
-            while operand.data == "call" and operand.children[0] == name:
+            while _is_call(operand, name, 1):
                 operand, steps = operand.children[1], steps + 1
             return f"{_notation(operand, OPERATION)} {'+' if name == 'incr' else '∸'} {steps}", OPERATION
         case "call", "if0", [test, then, otherwise]:
@@ -313,11 +313,15 @@ def _loose_notation(tree: Tree) -> tuple[str, int]:
 def _list_notation(tree: Tree) -> str:
     """The notation of tokens in front of a list: ``[A, B] ++ x0``, or ``[A, B]`` if nothing follows."""
     tokens = []
-    while tree.data == "call" and tree.children[0] == "cons":
+    while _is_call(tree, "cons", 2):
         _, token, tree = tree.children
         tokens.append(_word(read_string(token.children[0])) if token.data == "token" else _notation(token))
     items = f"[{', '.join(tokens)}]"
     return items if tree.children == ["nil"] else f"{items} ++ {_notation(tree, OPERATION)}"
+
+
+def _is_call(tree: Tree, name: str, arity: int) -> bool:
+    return tree.data == "call" and tree.children[0] == name and len(tree.children) == 1 + arity
 
 
 def _word(text: str) -> str:
