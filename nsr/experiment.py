@@ -137,7 +137,8 @@ def evaluate(
         symbols: draw the test inputs with all images of this source instead.
 
     Returns:
-        ``{"accuracy", "answered", "count", "subsets"}``, accuracies in percent; of images also ``"symbols"``.
+        ``{"accuracy", "answered", "accuracy_of_answered", "count", "subsets"}``, in percent; without any answer, the
+        third is None. Of images also ``"symbols"``.
 
     Raises:
         ConfigError: the model has no task, or its task no such part.
@@ -191,13 +192,15 @@ def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dic
 
 
 def score(model: NSR, examples: Examples) -> dict[str, Any]:
-    """Accuracy on examples, in percent: of all, of the subsets that the task names, and the share that is answered."""
+    """Accuracy on examples, in percent: of all, of those answered and of the task's subsets; the share answered."""
     found = model.derive(examples.inputs)
     right = found.results == model.modules.executor.values.ids(examples.outputs)
+    answered = found.results != MISSING_ID
     subsets = model.task.subsets(examples) if model.task else {}
     return {
         "accuracy": _percent(right),
-        "answered": _percent(found.results != MISSING_ID),
+        "answered": _percent(answered),
+        "accuracy_of_answered": _percent(right[answered]) if answered.any() else None,
         "count": len(examples),
         "subsets": {name: _percent(right[indices]) for name, indices in subsets.items()},
         **({} if examples.gold is None else {"symbols": symbol_accuracy(model, examples, found)}),

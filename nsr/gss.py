@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nsr.errors import ProgramError
 from nsr.semantics.values import Value, format_value
 from nsr.semantics.values import from_json as value_from_json
 from nsr.semantics.values import to_json as value_to_json
@@ -132,6 +133,19 @@ class GSS:
             gaps = len(GAP) * (2 if any(programs) else 1)
             programs, values = _fit(programs, values, width - _longest(labels) - gaps)
         return _aligned(labels, programs, values)
+
+    def readable(self) -> GSS:
+        """The same tree with its programs as people write them, see :func:`nsr.semantics.programs.to_notation`.
+
+        What is no s-expression, because it is in that notation already, stays as it is.
+        """
+        return replace(self, programs=tuple(map(_readable, self.programs)))
+
+    def _repr_html_(self) -> str:
+        """The tree as a picture, for notebooks."""
+        from nsr.reports.trees import to_svg
+
+        return to_svg(self.readable())
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON data; a log_prob of minus infinity, which JSON lacks, as null."""
@@ -251,21 +265,30 @@ GAP = "   "  # between columns
 NARROWEST = 9  # characters
 
 
-def _fit(programs: list[str], values: list[str], room: int) -> tuple[list[str], list[str]]:
-    """Shorten two columns to ``room`` characters in all: programs to what the values leave, or half of it."""
-    for_programs = min(_longest(programs), max(room - _longest(values), room // 2, NARROWEST))
-    for_values = max(room - for_programs, NARROWEST)
-    programs = [_shorten(text, for_programs) for text in programs]
-    values = [_shorten(text, for_values) for text in values]
-    return programs, values
-
-
-def _shorten(text: str, width: int) -> str:
+def shorten(text: str, width: int) -> str:
     """The text without its middle if it is longer than ``width`` characters."""
     if len(text) <= width:
         return text
     tail = (width - 1) // 2
     return f"{text[: width - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _readable(program: str) -> str:
+    from nsr.semantics.programs import to_notation
+
+    try:
+        return to_notation(program)
+    except ProgramError:
+        return program
+
+
+def _fit(programs: list[str], values: list[str], room: int) -> tuple[list[str], list[str]]:
+    """Shorten two columns to ``room`` characters in all: programs to what the values leave, or half of it."""
+    for_programs = min(_longest(programs), max(room - _longest(values), room // 2, NARROWEST))
+    for_values = max(room - for_programs, NARROWEST)
+    programs = [shorten(text, for_programs) for text in programs]
+    values = [shorten(text, for_values) for text in values]
+    return programs, values
 
 
 def _aligned(*columns: list[str]) -> str:

@@ -7,7 +7,7 @@ https://arxiv.org/abs/2210.01603.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from safetensors import torch as safetensors
 from nsr.errors import ConfigError, InputError, NSRError, ProgramError, RunError
 from nsr.gss import GSS
 from nsr.learning.config import Config
-from nsr.learning.deduction import Deduction, Modules, deduce, execute
+from nsr.learning.deduction import ANSWERS_WIDTH, Deduction, Modules, answers, deduce, execute
 from nsr.learning.grounding import ground
 from nsr.learning.knowledge import given_lexicon, gold_names, perceive
 from nsr.learning.training import Clock, OnRound, Position, Trainer
@@ -38,6 +38,18 @@ from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import Task, Tokens
 
 Input = str | Sequence[str] | Pictures | Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A value that an input may have.
+
+    ``log_prob`` is the logarithm of the summed probability of the derivations that were found for it, a lower bound of
+    log p(value | input).
+    """
+
+    value: Value
+    log_prob: float
 
 
 class NSR:
@@ -288,6 +300,32 @@ class NSR:
         found = self.derive([self.encode(sentence) for sentence in inputs])
         values = self.modules.executor.values
         return [None if result == MISSING_ID else values[result] for result in found.results.tolist()]
+
+    def predict_top(self, inputs: Sequence[Input], count: int = 1) -> list[list[Answer]]:
+        """The most probable distinct values of each sentence, best first; none where no derivation was found.
+
+        The search is wider than that of :meth:`predict`, and adds up the derivations of a value, where ``predict``
+        takes the value of the most probable one. What ``predict`` answers is among the values found.
+
+        Args:
+            inputs: sentences.
+            count: so many values of each at most.
+
+        Raises:
+            ConfigError: the count is less than 1.
+            InputError: a sentence is empty or has an unknown word.
+        """
+        if count < 1:
+            raise ConfigError(f"the number of answers must be 1 or more, not {count}")
+        encoded = [self.encode(sentence) for sentence in inputs]
+        best, found = self.derive(encoded), answers(self.modules, encoded, max(ANSWERS_WIDTH, count))
+        values, top = self.modules.executor.values, []
+        for of_input, value, row in zip(found, best.results.tolist(), best.row.tolist(), strict=True):
+            if row >= 0:  # a wider beam may lose what a narrow one finds
+                of_input.setdefault(value, float(best.trees.log_probs[row]))
+            ranked = sorted(of_input.items(), key=lambda item: -item[1])
+            top.append([Answer(values[each], log_prob) for each, log_prob in ranked[:count]])
+        return top
 
     def results(self, inputs: Sequence[Tokens]) -> np.ndarray:
         """The predictions as ids in the executor's value table, MISSING_ID where there is none; shape (B,)."""

@@ -1,5 +1,6 @@
 """The command line from end to end: what it prints, and that every error is one line that leaves nothing behind."""
 
+import html
 import io
 import json
 import os
@@ -208,13 +209,14 @@ def test_evaluate_by_default_tests_the_split_of_the_run(trained, capsys):
     *table, last = capsys.readouterr().out.splitlines()
     test = json.loads((trained / "metrics.json").read_text())["test"]
     assert json.loads(last) == test
-    assert [line.split() for line in table[:4]] == [
+    assert [line.split() for line in table[:5]] == [
         ["accuracy", "100.00%"],
         ["answered", "100.00%"],
+        ["accuracy", "of", "answered", "100.00%"],
         ["examples", "3920"],
         ["actions=24", "100.00%"],
     ]
-    assert len(table) == 3 + len(test["subsets"])
+    assert len(table) == 4 + len(test["subsets"])
 
 
 def test_evaluate_another_split(trained, capsys):
@@ -305,7 +307,7 @@ def test_predict_from_nothing_prints_nothing(trained, monkeypatch, capsys):
         (("jump", "  "), "nsr: sentence 2: empty sentence"),
         (("jump", "jump hop"), "nsr: sentence 2: unknown word 'hop' at position 2"),
         (("twice jump",), "nsr: "),
-        (("jump", "--hop"), "nsr predict: unknown option --hop; known options: --help, --json"),
+        (("jump", "--dance"), "nsr predict: unknown option --dance; known options: --help, --json"),
         ((), "nsr predict: the following arguments are required: SENTENCE"),
     ],
 )
@@ -324,6 +326,38 @@ def test_predict_refuses(sentences, message, trained, refused):
 def test_predict_names_the_line_of_stdin_before_it_prints_anything(text, message, trained, monkeypatch, refused):
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
     assert refused("predict", trained, "-").startswith(message)
+
+
+def test_predict_prints_the_most_probable_answers(trained, capsys):
+    assert main(["predict", str(trained), "jump twice", "walk", "--top", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    blank = lines.index("")
+    for block, answer in ((lines[:blank], "I_JUMP I_JUMP"), (lines[blank + 1 :], "I_WALK")):
+        log_probs = [float(line.split()[0]) for line in block]
+        assert log_probs == sorted(log_probs, reverse=True)
+        assert block[0].split(maxsplit=1)[1] == answer
+        assert len(block) <= 3
+
+
+def test_predict_prints_log_probabilities(trained, capsys):
+    assert main(["predict", str(trained), "walk", "jump", "--log-prob", "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [[answer["value"] for answer in of_input] for of_input in found] == [[["I_WALK"]], [["I_JUMP"]]]
+    assert all(answer["log_prob"] <= 0 for of_input in found for answer in of_input)
+
+
+def test_no_answer_has_no_log_probability(ignorant, capsys):
+    assert main(["predict", str(ignorant), "jump thrice", "jump", "--top", "2"]) == 0
+    first, blank, *others = capsys.readouterr().out.splitlines()
+    assert (first.split(), blank) == (["-", "None"], "")
+    assert others[0].endswith("  I_JUMP")
+    assert main(["predict", str(ignorant), "jump thrice", "--top", "2", "--json"]) == 0
+    assert capsys.readouterr().out == "[]\n"
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "many"])
+def test_predict_refuses_to_print_no_answers(count, trained, refused):
+    assert "must be" in refused("predict", trained, "jump", "--top", count)
 
 
 # Explain
@@ -359,6 +393,19 @@ def ignorant(run) -> Path:
     return run
 
 
+def test_evaluate_tells_wrong_answers_from_none(ignorant, tmp_path, capsys):
+    path = tmp_path / "own.tsv"
+    path.write_text("jump\tI_JUMP\nwalk\tI_RUN\njump thrice\tI_JUMP\nwalk thrice\tI_WALK\n")
+    assert main(["evaluate", str(ignorant), "--test", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["accuracy"], found["answered"], found["accuracy_of_answered"]) == (25.0, 50.0, 50.0)
+    path.write_text("jump thrice\tI_JUMP\n")
+    assert main(["evaluate", str(ignorant), "--test", str(path), "--json"]) == 0
+    *table, last = capsys.readouterr().out.splitlines()
+    assert table[2].split() == ["accuracy", "of", "answered", "none"]
+    assert json.loads(last)["accuracy_of_answered"] is None
+
+
 def test_without_derivation_there_is_no_answer(ignorant, capsys):
     assert main(["predict", str(ignorant), "jump thrice", "jump"]) == 0
     assert capsys.readouterr().out == "None\nI_JUMP\n"
@@ -366,7 +413,26 @@ def test_without_derivation_there_is_no_answer(ignorant, capsys):
     assert capsys.readouterr().out == "null\n"
 
 
-@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("form", ["svg", "html"])
+def test_explain_as_a_picture(form, trained, tmp_path, capsys):
+    sentence = "jump around left"
+    assert main(["explain", str(trained), sentence, "--format", form]) == 0
+    printed = capsys.readouterr().out
+    assert "[I_TURN_LEFT] ++ x0" in printed
+    path = tmp_path / f"tree.{form}"
+    assert main(["explain", str(trained), sentence, "--out", str(path)]) == 0  # the name says the format
+    assert capsys.readouterr().out == f"{path}\n"
+    assert path.read_text() == printed
+    assert main(["explain", str(trained), sentence, "--format", form, "--notation", "sexpr"]) == 0
+    assert '(cons "I_TURN_LEFT" x0)' in html.unescape(capsys.readouterr().out)
+
+
+def test_explain_in_the_notation_for_people(trained, capsys):
+    assert main(["explain", str(trained), "jump twice", "--notation", "readable"]) == 0
+    assert "twice      x0 ++ x0   I_JUMP I_JUMP" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["text", "json", "svg", "html"])
 def test_explain_says_that_there_is_no_derivation(form, ignorant, capsys):
     assert main(["explain", str(ignorant), "jump thrice", "--format", form]) == 0
     printed = capsys.readouterr()
@@ -374,7 +440,9 @@ def test_explain_says_that_there_is_no_derivation(form, ignorant, capsys):
     assert printed.err.count("\n") == 1
     if form == "text":
         assert "answer           None\n" in printed.out
-    else:
+    elif form == "html":
+        assert "there is no derivation" in printed.out
+    elif form == "json":
         assert GSS.from_json(json.loads(printed.out)).inputs == ("jump", "thrice")
 
 
@@ -384,7 +452,9 @@ def test_explain_says_that_there_is_no_derivation(form, ignorant, capsys):
         (("jump hop",), "nsr: unknown word 'hop' at position 2"),
         (("",), "nsr: empty sentence"),
         (("jump", "twice"), "nsr explain: unexpected argument 'twice'"),
-        (("jump", "--format", "svg"), "nsr explain: argument --format: invalid choice: 'svg'"),
+        (("jump", "--format", "png"), "nsr explain: argument --format: invalid choice: 'png'"),
+        (("jump", "--notation", "odd"), "nsr explain: argument --notation: invalid choice: 'odd'"),
+        (("jump", "--out", "/nosuch/tree.svg"), "nsr: /nosuch/tree.svg cannot be written: "),
     ],
 )
 def test_explain_refuses(argv, message, trained, refused):

@@ -334,6 +334,25 @@ def test_pretty_keeps_every_line_within_the_width_where_it_can(gss, width):
     assert longest(gss.pretty(width)) <= max(width, longest(gss.pretty(0)))
 
 
+def test_programs_as_people_write_them():
+    readable = jump_left_twice().readable()
+    assert readable.programs == ("[I_JUMP]", "[I_TURN_LEFT] ++ x0", "x0 ++ x0")
+    assert readable == jump_left_twice(programs=readable.programs)
+    assert jump_left_twice(programs=()).readable() == jump_left_twice(programs=())
+    assert jump_left_twice(programs=("", "x0", "??")).readable().programs == ("", "x0", "??")
+
+
+@given(systems())
+def test_what_is_readable_stays_as_it_is(gss):
+    assert gss.readable().readable() == gss.readable()
+
+
+def test_a_notebook_shows_the_picture():
+    shown = jump_left_twice()._repr_html_()
+    assert shown.startswith("<svg ")
+    assert "[I_TURN_LEFT] ++ x0" in shown
+
+
 # JSON
 
 

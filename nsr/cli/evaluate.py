@@ -103,10 +103,11 @@ def _table(found: dict[str, Any]) -> str:
         main = {found["measure"]: found["value"]}
         more = {name: share for name, share in found.items() if name not in FIGURES}
     else:
-        main, more = {name: found[name] for name in ("accuracy", "answered")}, dict(found["subsets"])
+        main, more = {"accuracy": found["accuracy"], "answered": found["answered"]}, dict(found["subsets"])
+        main["accuracy of answered"] = found["accuracy_of_answered"]
         more |= {f"symbols {how}": share for how, share in found.get("symbols", {}).items()}
     rows = [
-        *((name, f"{share:.2f}%") for name, share in main.items()),
+        *((name, "none" if share is None else f"{share:.2f}%") for name, share in main.items()),
         ("examples", str(found["count"])),
         *((name, f"{share:.2f}%") for name, share in more.items()),
     ]

@@ -1,4 +1,4 @@
-"""``nsr explain``: the tree behind an answer."""
+"""``nsr explain``: the tree behind an answer, as text, data or a picture."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import json
 import shutil
 import sys
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nsr.cli.common import Parser, encode
+from nsr.errors import ConfigError
 
 if TYPE_CHECKING:
     from nsr.gss import GSS
+    from nsr.tasks.task import Tokens
 
-PURPOSE = "Print the tree by which a trained model answers a sentence: symbols, programs and values."
+PURPOSE = "Show the tree by which a trained model answers a sentence: symbols, programs and values."
 EXAMPLE = 'nsr explain runs/scan "jump around left twice"'
-FORMATS = ("text", "json")
+PICTURES = ("svg", "html")
+FORMATS = ("text", "json", *PICTURES)
+NOTATIONS = ("sexpr", "readable")  # as in lexicon.nsr, or as people write
 WIDTH = 100  # where stdout is no terminal
 
 
@@ -23,23 +28,53 @@ def add_arguments(parser: Parser) -> None:
     """The run, the sentence and the format."""
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("sentence", metavar="SENTENCE", help="a sentence, in quotes")
-    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help=f"default {FORMATS[0]}")
+    parser.add_argument("--format", choices=FORMATS, help=f"default: as the name of FILE ends, else {FORMATS[0]}")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="write to a file instead of stdout")
+    parser.add_argument(
+        "--notation", choices=NOTATIONS, help=f"of programs; default sexpr, but readable in {' and '.join(PICTURES)}"
+    )
 
 
 def run(arguments: Namespace) -> None:
-    """Deduce, and print the tree."""
+    """Deduce, and print the tree or write it to a file."""
     from nsr.experiment import load
+    from nsr.runs import write_file
     from nsr.semantics.values import MISSING
 
+    suffix = arguments.out.suffix.removeprefix(".") if arguments.out else ""
+    form = arguments.format or (suffix if suffix in FORMATS else FORMATS[0])
     model = load(arguments.run)
     (tokens,) = encode(model, [("", arguments.sentence)])
     gss = model.deduce(tokens)
-    print(
-        json.dumps(gss.to_json(), ensure_ascii=False) if arguments.format == "json" else _text(arguments.sentence, gss)
-    )
+    notation = arguments.notation or ("readable" if form in PICTURES else "sexpr")
+    shown = _shown(form, arguments.sentence, tokens, gss.readable() if notation == "readable" else gss)
+    if arguments.out is None:
+        print(shown)
+    else:
+        try:
+            write_file(arguments.out, f"{shown}\n".encode())
+        except OSError as error:
+            raise ConfigError(f"{arguments.out} cannot be written: {error.strerror or error}") from None
+        print(arguments.out)
     if gss.value is MISSING:
         sys.stdout.flush()
         print("no derivation: the most probable tree has no value where it says ?", file=sys.stderr)
+
+
+def _shown(form: str, sentence: str, tokens: Tokens, gss: GSS) -> str:
+    """The tree in a format."""
+    from nsr.pictures import Pictures
+    from nsr.reports.trees import to_html, to_svg
+
+    images = tokens.images if isinstance(tokens, Pictures) else None
+    match form:
+        case "json":
+            return json.dumps(gss.to_json(), ensure_ascii=False)
+        case "svg":
+            return to_svg(gss, images)
+        case "html":
+            return to_html(gss, sentence, images)
+    return _text(sentence, gss)
 
 
 def _text(sentence: str, gss: GSS) -> str:

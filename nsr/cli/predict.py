@@ -1,13 +1,17 @@
-"""``nsr predict``: the outputs of a trained model."""
+"""``nsr predict``: the outputs of a trained model, on demand the most probable few with their probabilities."""
 
 from __future__ import annotations
 
 import json
 import sys
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
-from nsr.cli.common import Parser, encode
+from nsr.cli.common import Parser, encode, whole
 from nsr.errors import InputError
+
+if TYPE_CHECKING:
+    from nsr.model import Answer
 
 PURPOSE = "Print what a trained model answers to sentences, a line each; None where it has no answer."
 EXAMPLE = 'nsr predict runs/scan "jump twice" "walk around left"'
@@ -19,6 +23,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("sentences", metavar="SENTENCE", nargs="+", help=f"a sentence; {STDIN} reads lines from stdin")
     parser.add_argument("--json", action="store_true", help="print each answer as JSON: a list, a number, or null")
+    parser.add_argument("--log-prob", action="store_true", help="print each answer's log-probability; as --top 1")
+    parser.add_argument(
+        "--top", metavar="K", type=whole, help="print up to K distinct answers, best first, with log-probabilities"
+    )
 
 
 def run(arguments: Namespace) -> None:
@@ -29,8 +37,28 @@ def run(arguments: Namespace) -> None:
 
     model = load(arguments.run)
     inputs = encode(model, _sentences(arguments.sentences))
+    if arguments.log_prob or arguments.top is not None:
+        top = model.predict_top(inputs, 1 if arguments.top is None else arguments.top) if inputs else []
+        for place, answers in enumerate(top):
+            print(_as_json(answers) if arguments.json else "\n" * bool(place) + _as_text(answers))
+        return
     for value in model.predict(inputs) if inputs else []:
         print(json.dumps(to_json(value), ensure_ascii=False) if arguments.json else show(value))
+
+
+def _as_json(answers: list[Answer]) -> str:
+    """The answers to a sentence in a line."""
+    from nsr.semantics.values import to_json
+
+    found = [{"value": to_json(answer.value), "log_prob": answer.log_prob} for answer in answers]
+    return json.dumps(found, ensure_ascii=False)
+
+
+def _as_text(answers: list[Answer]) -> str:
+    """The answers to a sentence, a line each."""
+    from nsr.model import show
+
+    return "\n".join(f"{answer.log_prob:10.4f}  {show(answer.value)}" for answer in answers) or f"{'-':>10}  None"
 
 
 def _sentences(given: list[str]) -> list[tuple[str, str]]:

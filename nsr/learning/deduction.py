@@ -22,6 +22,7 @@ from nsr.syntax.parser import Parser
 
 BLOCK = 32_768  # candidates at once
 FALLBACK_WIDTH = 16  # trees tried for a sentence whose best one has no value
+ANSWERS_WIDTH = 32  # readings, and trees of each, among which all answers to a sentence are looked for
 
 
 @dataclass
@@ -207,11 +208,40 @@ def _deduce_block(modules: Modules, inputs: Sequence[Any], beam: int, readings: 
     values = execute(modules, trees).results
     results = np.full(len(inputs), MISSING_ID, np.int64)
     row = np.full(len(inputs), -1, np.int64)
-    defined = np.flatnonzero((values != MISSING_ID) & (values != EMPTY_ID))
-    defined = defined[::-1]  # so that the best comes last and stays
+    defined = np.flatnonzero(_defined(values))[::-1]  # so that the best comes last and stays
     row[trees.sentence[defined]] = defined
     results[trees.sentence[defined]] = values[defined]
     return Deduction(results, row, trees)
+
+
+def answers(modules: Modules, inputs: Sequence[Any], width: int = ANSWERS_WIDTH) -> list[dict[int, float]]:
+    """All answers to each input that a beam of this width finds.
+
+    As in :func:`deduce`, slots accept every class only where there would be no answer otherwise.
+
+    Returns:
+        for each input, value ids with the logarithm of the summed probability of the derivations found for them: a
+        lower bound of log p(value | input), exact if the beam holds all trees. Empty where there is no derivation.
+    """
+    found: list[dict[int, float]] = [{} for _ in inputs]
+    readings = 1 if modules.perception.certain else width
+    block = max(1, BLOCK // (readings * width))
+    for wider in (modules, replace(modules, parser=modules.parser.relaxed())):
+        missing = [index for index, of_input in enumerate(found) if not of_input]
+        for start in range(0, len(missing), block):
+            rows = missing[start : start + block]
+            trees = candidates(wider, [inputs[index] for index in rows], readings, width)
+            values = execute(wider, trees).results
+            for tree in np.flatnonzero(_defined(values)).tolist():
+                of_input, value = found[rows[trees.sentence[tree]]], int(values[tree])
+                summed = np.logaddexp(of_input.get(value, -np.inf), trees.log_probs[tree])
+                of_input[value] = min(float(summed), 0.0)
+    return found
+
+
+def _defined(values: np.ndarray) -> np.ndarray:
+    """Which value ids are answers."""
+    return (values != MISSING_ID) & (values != EMPTY_ID)
 
 
 def decode(modules: Modules, inputs: Sequence[Any], wanted: np.ndarray, readings: int) -> Candidates:

@@ -11,6 +11,7 @@ program ends, after at most ``max_length`` steps for each of its folds.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,6 +30,10 @@ MAX_NUMBER = 10**18  # a number above this is MISSING
 MAX_CALLS = 20_000  # of recursions without closed form in one run of a program; with more it is MISSING
 MAX_SIZE = 128  # nodes of a term, and its depth (comparing terms takes 4 of 1000 levels of recursion a level)
 MAX_TOTAL = 4096  # nodes of a term with those of the programs that it applies, each time that it does
+
+CHOICE, OPERATION, ATOM = range(3)  # how firmly a notation holds together, the loosest first
+SPELLED = {"nil": "[]", "empty": "∅", "car": "head", "cdr": "tail"}  # what has another name in the notation
+RESERVED = frozenset(["if", "then", "else", "fix", "fold", "head", "item", "rec", "rest", "reverse", "self", "tail"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +261,81 @@ def to_text(term: Term, library: Container[tuple[str, int, Term]] | None = None)
             return primitive.name
         case Call(primitive, arguments):
             return f"({primitive.name} {' '.join(map(text, arguments))})"
+
+
+def to_notation(program: Term | str) -> str:
+    """A program as people write it: ``[A] ++ x0``, ``if x1 = 0 then x0 else rec(x0 ∸ 1, x1 ∸ 1)``.
+
+    Programs that differ have notations that differ. ``++`` joins two lists, ``∸`` subtracts and ends at 0, ``rec`` is
+    the program itself, ``f(x0)`` the program of the symbol f, ``{x0 + 1}(x1)`` one that is spelled out where it is
+    applied. In ``([A]) ++ x0`` a list is joined by ``append``, in ``[A] ++ x0`` a token is put in front by ``cons``.
+
+    Args:
+        program: a term, or its text.
+
+    Raises:
+        ProgramError: the text is no s-expression; the message says where.
+    """
+    return _notation(parse_text(program if isinstance(program, str) else to_text(program), "term"))
+
+
+def _notation(tree: Tree, least: int = CHOICE) -> str:
+    """The notation of a parse tree, in parentheses if it holds together less than ``least``."""
+    text, firmness = _loose_notation(tree)
+    return text if firmness >= least else f"({text})"
+
+
+def _loose_notation(tree: Tree) -> tuple[str, int]:
+    """The notation of a parse tree, and how firmly it holds together."""
+    name, *inner = tree.children
+    match tree.data, name, inner:
+        case "call", "cons", [_, _]:
+            return _list_notation(tree), OPERATION
+        case "call", "append", [left, right]:
+            return f"{_notation(left, ATOM)} ++ {_notation(right, OPERATION)}", OPERATION
+        case "call", "incr" | "decr0", [operand]:
+            steps = 1
+            while _is_call(operand, name, 1):
+                operand, steps = operand.children[1], steps + 1
+            return f"{_notation(operand, OPERATION)} {'+' if name == 'incr' else '∸'} {steps}", OPERATION
+        case "call", "if0", [test, then, otherwise]:
+            return f"if {_notation(test, OPERATION)} = 0 then {_notation(then)} else {_notation(otherwise)}", CHOICE
+        case "call", "fix", [body] if _calls_itself(body):
+            return _loose_notation(body)
+        case "call", "apply", [program, *inner]:
+            return f"{{{_notation(program)}}}({', '.join(map(_notation, inner))})", ATOM
+        case "call" | "apply", _, _:
+            function = SPELLED.get(name, name) if tree.data == "call" else _word(read_string(name))
+            return f"{function}({', '.join(map(_notation, inner))})", ATOM
+    return str(SPELLED.get(name, name)), ATOM
+
+
+def _list_notation(tree: Tree) -> str:
+    """The notation of tokens in front of a list: ``[A, B] ++ x0``, or ``[A, B]`` if nothing follows."""
+    tokens = []
+    while _is_call(tree, "cons", 2):
+        _, token, tree = tree.children
+        tokens.append(_word(read_string(token.children[0])) if token.data == "token" else _notation(token))
+    items = f"[{', '.join(tokens)}]"
+    return items if tree.children == ["nil"] else f"{items} ++ {_notation(tree, OPERATION)}"
+
+
+def _is_call(tree: Tree, name: str, arity: int) -> bool:
+    return tree.data == "call" and tree.children[0] == name and len(tree.children) == 1 + arity
+
+
+def _word(text: str) -> str:
+    """A token or a symbol as it is, in quotes if it might be taken for something else."""
+    plain = re.fullmatch(r"\w+", text) and not re.fullmatch(r"x\d+", text) and text not in RESERVED
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _calls_itself(tree: Tree) -> bool:
+    """Whether there is a ``rec`` in a parse tree, not counting the programs that are spelled out in it."""
+    name, *inner = tree.children
+    if tree.data == "call" and name == "apply":
+        inner = inner[1:]
+    return (tree.data == "call" and name == "rec") or any(map(_calls_itself, inner))
 
 
 def parse_program(text: str, primitives: PrimitiveSet, arity: int) -> Term:
