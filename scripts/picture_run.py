@@ -1,6 +1,6 @@
 """Draw what a model that was trained on images sees: confusion matrix, most confident errors, an explained input.
 
-python scripts/picture_run.py runs/images --out pictures                    # confusion.png, errors.png, explained.png
+python scripts/picture_run.py runs/images --out pictures                    # confusion.png, errors.png, explained.svg
 python scripts/picture_run.py runs/images --out pictures --explain "2*(3+4)-6/4"
 """
 
@@ -13,10 +13,10 @@ import numpy as np
 import nsr
 from nsr.errors import ConfigError, NSRError, RunError
 from nsr.experiment import examples_of
-from nsr.model import show
 from nsr.recognition import Recognition
 from nsr.reports.plots import require_matplotlib
-from nsr.reports.recognition import confusion_plot, contact_sheet, explained_plot
+from nsr.reports.recognition import confusion_plot, contact_sheet
+from nsr.reports.trees import to_svg
 from nsr.runs import write_file
 
 ERRORS = 48  # on the contact sheet
@@ -51,7 +51,7 @@ def _draw(given: argparse.Namespace) -> None:
             seen.labels, seen.confusion(seen.read), f"Symbols read in {given.part} expressions: {jointly:.2f}% right"
         ),
         "errors.png": _errors(model, examples, seen),
-        "explained.png": _explained(model, given.explain),
+        "explained.svg": _explained(model, given.explain),
     }
     try:
         given.out.mkdir(parents=True, exist_ok=True)
@@ -81,8 +81,7 @@ def _errors(model: nsr.NSR, examples: nsr.tasks.Examples, seen: Recognition) -> 
 def _explained(model: nsr.NSR, expression: str) -> bytes:
     """The tree of one expression."""
     inputs = model.encode(expression)
-    gss = model.deduce(inputs)
-    return explained_plot(gss, inputs.images, f"{expression} is read as {show(gss.value)}")
+    return to_svg(model.deduce(inputs).readable(), inputs.images).encode()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Pictures of what a model sees in images: its confusions, its most confident errors, and an explained input.
+"""Pictures of what a model sees in images: its confusions and its most confident errors.
 
 They are PNG files and need matplotlib, which is optional.
 """
@@ -9,9 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nsr.gss import GSS, ROOT
-from nsr.reports.plots import BLUE, GREY, new_figure, to_png
-from nsr.semantics.values import format_value
+from nsr.reports.plots import new_figure, to_png
 
 COLUMNS = 12  # of a contact sheet
 
@@ -67,45 +65,3 @@ def contact_sheet(images: np.ndarray, captions: Sequence[str], title: str) -> by
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
         axes.set_title(caption, fontsize=7, pad=2)
     return to_png(figure, title)
-
-
-def explained_plot(gss: GSS, images: np.ndarray, title: str) -> bytes:
-    """A tree over its images, each node with its symbol and its value, as a PNG.
-
-    Args:
-        gss: the tree, of n nodes.
-        images: its inputs, shape (n, height, width).
-        title: above it.
-
-    Raises:
-        ConfigError: matplotlib is not installed.
-    """
-    depths = [_depth(gss.heads, node) for node in range(len(gss))]
-    deepest = max(depths)
-    programs = sorted({(symbol, text) for symbol, text in zip(gss.symbols, gss.programs, strict=True) if text})
-    figure = new_figure(max(6, 0.85 * len(gss) + 1), 0.8 * deepest + 2.3 + 0.17 * len(programs))
-    figure.suptitle(title, fontsize=10)
-    axes = figure.subplots()
-    axes.set_axis_off()
-    for node, head in enumerate(gss.heads.tolist()):
-        high = deepest - depths[node]
-        if head != ROOT:
-            axes.plot([node, head], [high, deepest - depths[head]], color=GREY, linewidth=1, zorder=1)
-        axes.plot([node, node], [high, -0.7], color=GREY, linewidth=0.5, linestyle=":", zorder=0)
-        text = f"{gss.symbols[node]}\n{format_value(gss.values[node])}"
-        box = {"facecolor": "white", "edgecolor": BLUE, "boxstyle": "round,pad=0.3"}
-        axes.text(node, high, text, ha="center", va="center", fontsize=9, bbox=box, zorder=2)
-        axes.imshow(images[node], cmap="gray", vmin=0, vmax=255, extent=(node - 0.4, node + 0.4, -1.5, -0.7))
-    axes.set(xlim=(-0.7, len(gss) - 0.3), ylim=(-1.6, deepest + 0.6))
-    axes.set_aspect("equal")
-    lines = "\n".join(f"{symbol} = {text}" for symbol, text in programs)
-    figure.supxlabel(lines, fontsize=7, family="monospace", x=0.02, ha="left")
-    return to_png(figure, title)
-
-
-def _depth(heads: np.ndarray, node: int) -> int:
-    """How many heads a node has above it."""
-    depth = 0
-    while heads[node] != ROOT:
-        node, depth = int(heads[node]), depth + 1
-    return depth
