@@ -170,6 +170,8 @@ class ImagePerception:
     def learn(self, inputs: Sequence[Pictures], symbols: np.ndarray, weights: np.ndarray) -> None:
         """Train the network on weighted readings, and choose its temperature.
 
+        A symbol counts as often as it is read, but each of its images alike, however often it was shown.
+
         Args:
             inputs: of one pool; C inputs.
             symbols: what they are read as, shape (C, N); -1 for an image of which nothing is known.
@@ -182,7 +184,9 @@ class ImagePerception:
         ids[np.arange(symbols.shape[1]) < lengths[:, None]] = np.concatenate([each.ids for each in inputs])
         counts = np.zeros((len(pool), len(self.symbols)), np.float32)
         np.add.at(counts, (ids[known], symbols[known]), np.broadcast_to(weights[:, None], symbols.shape)[known])
-        self.learn_counts(pool, counts, self.config.image_steps)
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)
+        each = counts.sum(axis=0) / np.maximum(shares.sum(axis=0), 1e-9)
+        self.learn_counts(pool, shares * each, self.config.image_steps)
 
     def learn_counts(self, pool: ImagePool, counts: np.ndarray, steps: int) -> None:
         """Train the network on how often each image was taken for each symbol, shape (M, K)."""

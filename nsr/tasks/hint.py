@@ -70,7 +70,7 @@ IMAGE_SETTINGS = {
     "batch": 512,
     "readings": 8,
 }
-QUICK_SETTINGS = {"turns": 0, "first_steps": 100, "examples": 60_000, "views": 4}
+QUICK_SETTINGS = {"turns": 0, "first_steps": 70, "examples": 60_000, "views": 4}
 SUBSETS = ("I", "SS", "LS", "SL", "LL")
 
 
