@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nsr.errors import RunError
+from nsr.errors import ConfigError, RunError
 from nsr.reports import reproduction
 from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, TestsTable
+from nsr.reports.images import ImageRow, ImageTable, ImageVariant
 from nsr.reports.reproduction import TABLES, reproduce
 from nsr.reports.tables import AccuracyTable, Outcome, Variant, markdown, span
 from nsr.tasks import TASKS, make_task
@@ -137,3 +138,33 @@ def test_script_needs_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         script.main(["scan", "--seeds", "0"])
     assert "--seeds must be at least 1" in capsys.readouterr().err
+
+
+def test_images_are_read_alone_jointly_and_by_subset() -> None:
+    variant = ImageVariant("unseen writers", True)
+    subsets = tuple(dict.fromkeys(("I", "SS", "LS", "SL", "LL"), share) for share in (90.0, 92.0))
+    row = ImageRow(
+        variant, (0, 1), (91.0, 93.0), (70.0, 72.0), subsets, (98.0, 98.5), (99.0, 99.5), (16, 16), (300, 310), {}
+    )
+    table = ImageTable("Images", (variant,), {"NSR paper": ("", "", "", "", "", "76.0")}, "Note.")
+    text = table.to_markdown([row])
+    assert text.endswith("\nNote.\n")
+    assert cells(text, 0) == {
+        "": "unseen writers",
+        **dict.fromkeys(("I", "SS", "LS", "SL", "LL"), "91.00"),
+        "all": "92.00",
+        "seeds: worst-best": "91.00-93.00",
+        "each image by itself": "71.00",
+        "symbols alone": "98.25",
+        "jointly": "99.25",
+        "symbols found": "16",
+        "seeds": "2",
+        "seconds": "300-310",
+    }
+    assert cells(text, 1)["all"] == "76.0"
+    assert variant.folder(1).name == "unseen-writers-1"
+
+
+def test_a_table_of_handwriting_needs_its_folder() -> None:
+    with pytest.raises(ConfigError, match=r"needs hint/handwriting\.npz; name its folder by --data-dir"):
+        TABLES["hint-images"].measure([0], None)
