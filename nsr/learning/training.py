@@ -242,7 +242,8 @@ class Trainer:
             guess: whether several nodes of a tree may be without program, the leaves among them being guessed.
         """
         learning, modules = self.config.learning, self.modules
-        solved = self.settled(solved, deduction)
+        if self.unplaced:
+            solved = self.settled(solved, deduction)
         if learning.replay:
             failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
             kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
@@ -287,14 +288,14 @@ class Trainer:
         }
 
     def settled(self, solved: np.ndarray, deduction: Deduction) -> np.ndarray:
-        """The solved examples whose trees need no rivals: as long as words without value have no place, those without.
+        """The solved examples without words of no meaning.
 
         Where such a word depends does not change the result, so the parser's first choice is arbitrary.
         """
-        lexicon, trees = self.modules.lexicon, deduction.trees
-        if not lexicon.unplaced or not len(trees):
+        trees = deduction.trees
+        if not len(trees):
             return solved
-        arbitrary = (np.isin(trees.symbols, lexicon.valueless) & (trees.heads != ABSENT)).any(axis=1)
+        arbitrary = (np.isin(trees.symbols, self.modules.lexicon.valueless) & (trees.heads != ABSENT)).any(axis=1)
         return solved & ~arbitrary[np.maximum(deduction.row, 0)]
 
     def abduce(self, examples: np.ndarray, generator: np.random.Generator, guess: bool) -> Proposals:
@@ -313,7 +314,7 @@ class Trainer:
         """Weigh candidates by what they say of the lexicon, and suppose programs by the candidates' weights, in turn.
 
         The first turn lets all candidates speak. What the parser has learned so far is not believed when guessing, nor
-        as long as words without value have no place: it knows nothing of these, and would choose their place at random.
+        while words of no meaning have no place, if so configured: it would choose their place at random.
 
         Returns:
             the weights, shape (C,), the evidence, and the programs supposed for keys that have none that fits.
@@ -323,7 +324,7 @@ class Trainer:
         with self.clock("abduce"):
             execution = execute(modules, trees, proposals.revised)
             nodes = Nodes(proposals, execution, modules.parser.given)
-        trust_in_trees = 0.0 if guess or modules.lexicon.unplaced else 1.0
+        trust_in_trees = 0.0 if guess or self.unplaced else 1.0
         supposed = None
         for turn in range(TURNS):
             with self.clock("abduce"):
@@ -398,6 +399,11 @@ class Trainer:
                 modules.lexicon = revise(rival.lexicon, {key: evidence[key]}, {key: found}, config)
                 return True
         return False
+
+    @property
+    def unplaced(self) -> bool:
+        """Whether words of no meaning have no place yet, and that matters."""
+        return self.config.learning.place_empty and self.modules.lexicon.unplaced
 
     @property
     def perceives(self) -> bool:
