@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -105,13 +105,16 @@ class Lexicon:
 
     def to_text(self) -> str:
         """The lexicon as a file that :func:`parse_lexicon` reads; symbols in order of their ids."""
-        lines = []
         library = {(self.symbols[key.symbol], key.arity, entry.program) for key, entry in self.entries.items()}
-        for key in sorted(self.entries):
-            entry = self.entries[key]
-            for signature in sorted(entry.signatures):
-                name = json.dumps(self.symbols[key.symbol], ensure_ascii=False)
-                lines.append(f"{_frame(name, signature)} = {to_text(entry.program, library)}")
+        return self.format(lambda program: to_text(program, library))
+
+    def format(self, spell: Callable[[Term], str]) -> str:
+        """The lexicon with programs as ``spell`` writes them."""
+        lines = [
+            f"{_frame(json.dumps(self.symbols[key.symbol], ensure_ascii=False), signature)} = {spell(entry.program)}"
+            for key, entry in sorted(self.entries.items())
+            for signature in sorted(entry.signatures)
+        ]
         return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,161 @@
+"""A trained model as a lark grammar, its programs as text, and a script that needs neither nsr nor torch nor numpy.
+
+The parser's choices are compiled into the grammar (:mod:`nsr.syntax.phrases`), recursive programs into formulas
+(:mod:`nsr.semantics.closed_forms`). The script is :mod:`nsr.standalone`. Nothing is exported that differs from the
+model on a training sentence.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from nsr._version import __version__
+from nsr.errors import ExportError
+from nsr.learning.deduction import execute
+from nsr.model import NSR, show
+from nsr.perception.tokens import TokenPerception
+from nsr.runs import write_file
+from nsr.semantics.closed_forms import closed_form, form_text
+from nsr.semantics.programs import Apply, Fix, Term, subterms, to_text
+from nsr.semantics.values import EMPTY_ID
+from nsr.standalone import Machine
+from nsr.syntax.phrases import Places, check_deterministic, merge, observe, write_grammar
+from nsr.tasks.task import Tokens
+
+SAMPLE = 10_000  # training sentences that are parsed and compared, drawn from all
+GRAMMAR, PROGRAMS, SCRIPT = "grammar.lark", "programs.nsr", "run.py"
+HEADER = f"""\
+// What a model learned of syntax, exported by nsr {__version__}. A phrase is a word between the phrases that depend on it;
+// `?` passes on the value of a phrase that is another one.
+
+"""
+
+
+def export(model: NSR, sentences: Sequence[Tokens], folder: str | Path, tests: Sequence[Tokens] = ()) -> list[Agreement]:
+    """Write a model as a grammar, programs and a script that answers as it does.
+
+    Args:
+        model: trained; it reads tokens.
+        sentences: what it was trained on.
+        folder: where to; new or empty.
+        tests: more sentences on which the script and the model must agree.
+
+    Returns:
+        the agreement on the training sentences and, if there are any, on the tests.
+
+    Raises:
+        ExportError: no deterministic grammar does what the parser does, the script would answer a sentence in another
+            way, or the folder is in use.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExportError(f"{folder} is not an empty folder; choose another one")
+    drawn = _draw(sentences, np.random.default_rng([model.seed, len(sentences)]))
+    files = compile_model(model, drawn)
+    machine = Machine(files[GRAMMAR], files[PROGRAMS])
+    agreements = [compare(model, machine, each) for each in (drawn, tests) if len(each)]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        write_file(folder / name, text.encode())
+    return agreements
+
+
+def _draw(sentences: Sequence[Tokens], generator: np.random.Generator) -> list[Tokens]:
+    """Some distinct ones of the sentences, in order."""
+    chosen = generator.choice(len(sentences), min(SAMPLE, len(sentences)), replace=False)
+    return list(dict.fromkeys(sentences[index] for index in np.sort(chosen).tolist()))
+
+
+def compile_model(model: NSR, sentences: Sequence[Tokens]) -> dict[str, str]:
+    """The exported files of a model, by name; not compared with it yet.
+
+    Args:
+        model: trained; it reads tokens.
+        sentences: whose trees show what its parser does.
+
+    Raises:
+        ExportError: what it does is no deterministic grammar.
+    """
+    perception = model.modules.perception
+    if not isinstance(perception, TokenPerception):
+        raise ExportError("a model that reads images has no grammar of words; export one that reads symbols")
+    alike = model.modules.parser.alike()
+    if perception.literal is not None:
+        alike[perception.literal] = perception.literal
+    places, became = merge(_places(model, sentences, alike), perception.literal)
+    words: dict[int, list[str]] = {symbol: [] for symbol in became.values()}
+    for word, first in zip(perception.words, alike.tolist(), strict=False):
+        if first in became:
+            words[became[first]].append(word)
+    grammar = HEADER + write_grammar(places, words, perception.literal)
+    check_deterministic(grammar)
+    return {GRAMMAR: grammar, PROGRAMS: model.lexicon.format(_spell), SCRIPT: _script(model)}
+
+
+def _places(model: NSR, sentences: Sequence[Tokens], alike: np.ndarray) -> Places:
+    """What fills the places of units in the trees that answer the sentences."""
+    found = model.derive(sentences)
+    trees = found.trees.take(found.row[found.row >= 0])
+    if not len(trees):
+        raise ExportError("the model answers none of the sentences it was trained on; train it again")
+    return observe(alike[trees.symbols], trees.heads, execute(model.modules, trees).values == EMPTY_ID)
+
+
+def _spell(program: Term) -> str:
+    """A program; where it is recursive, the formula of its values if there is one, with the program as a comment."""
+    text = to_text(program)
+    recursive = any(isinstance(inner, Fix | Apply) for inner in subterms(program))
+    form = closed_form(program) if recursive else None
+    return text if form is None else f"{form_text(form)}  # {text}"
+
+
+def _script(model: NSR) -> str:
+    """The standalone script, with what it must know of the model."""
+    text = (resources.files("nsr") / "standalone.py").read_text(encoding="utf-8")
+    text = text.replace("REWRITE = ()", f"REWRITE = {(model.task and model.task.rewriting) or ()!r}", 1)
+    return text.replace("LONGEST = 10_000", f"LONGEST = {model.config.learning.max_length}", 1)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a script and its model answered sentences.
+
+    Attributes:
+        count: number of sentences.
+        script_speed, model_speed: sentences a second, with nothing remembered.
+    """
+
+    count: int
+    script_speed: float
+    model_speed: float
+
+
+def compare(model: NSR, machine: Machine, sentences: Sequence[Tokens]) -> Agreement:
+    """Answer sentences by a script and its model.
+
+    Raises:
+        ExportError: the answers differ; the message has the shortest sentence where they do.
+    """
+    texts = [" ".join(sentence) for sentence in sentences]
+    began = time.perf_counter()
+    answers = [machine.answer(text) for text in texts]
+    script = time.perf_counter() - began
+    model.modules.executor = model.modules.fresh().executor
+    began = time.perf_counter()
+    expected = model.predict(sentences)
+    seconds = time.perf_counter() - began
+    different = [row for row, pair in enumerate(zip(answers, expected, strict=True)) if pair[0] != pair[1]]
+    if different:
+        row = min(different, key=lambda row: len(sentences[row]))
+        raise ExportError(
+            f"the exported grammar and the model differ on {len(different)} of {len(texts)} sentences, the shortest: "
+            f"{texts[row]!r} is {show(answers[row])}, of the model {show(expected[row])}"
+        )
+    return Agreement(len(texts), len(texts) / script, len(texts) / seconds)
