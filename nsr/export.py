@@ -18,15 +18,15 @@ import numpy as np
 
 from nsr._version import __version__
 from nsr.errors import ExportError
-from nsr.learning.deduction import execute
+from nsr.learning.deduction import deduce, execute
 from nsr.model import NSR, show
-from nsr.perception.tokens import TokenPerception
+from nsr.perception.tokens import LITERAL, TokenPerception
 from nsr.runs import write_file
 from nsr.semantics.closed_forms import closed_form, form_text
 from nsr.semantics.programs import Apply, Fix, Term, subterms, to_text
 from nsr.semantics.values import EMPTY_ID
 from nsr.standalone import Machine
-from nsr.syntax.phrases import Places, check_deterministic, merge, observe, write_grammar
+from nsr.syntax.phrases import Places, check_deterministic, merge, observe, probes, write_grammar
 from nsr.tasks.task import Tokens
 
 SAMPLE = 10_000  # training sentences that are parsed and compared, drawn from all
@@ -58,6 +58,7 @@ def export(model: NSR, sentences: Sequence[Tokens], folder: str | Path, tests: S
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} is not an empty folder; choose another one")
     drawn = _draw(sentences, np.random.default_rng([model.seed, len(sentences)]))
+    drawn += _probe(model, drawn)
     files = compile_model(model, drawn)
     machine = Machine(files[GRAMMAR], files[PROGRAMS])
     agreements = [compare(model, machine, each) for each in (drawn, tests) if len(each)]
@@ -86,10 +87,8 @@ def compile_model(model: NSR, sentences: Sequence[Tokens]) -> dict[str, str]:
     perception = model.modules.perception
     if not isinstance(perception, TokenPerception):
         raise ExportError("a model that reads images has no grammar of words; export one that reads symbols")
-    alike = model.modules.parser.alike()
-    if perception.literal is not None:
-        alike[perception.literal] = perception.literal
-    places, became = merge(_places(model, sentences, alike), perception.literal)
+    alike = _alike(model)
+    places, became = merge(_places(model, sentences), perception.literal)
     words: dict[int, list[str]] = {symbol: [] for symbol in became.values()}
     for word, first in zip(perception.words, alike.tolist(), strict=False):
         if first in became:
@@ -99,13 +98,35 @@ def compile_model(model: NSR, sentences: Sequence[Tokens]) -> dict[str, str]:
     return {GRAMMAR: grammar, PROGRAMS: model.lexicon.format(_spell), SCRIPT: _script(model)}
 
 
-def _places(model: NSR, sentences: Sequence[Tokens], alike: np.ndarray) -> Places:
+def _alike(model: NSR) -> np.ndarray:
+    """The first symbol that parses like each one, for literals themselves; shape (S,)."""
+    alike = model.modules.parser.alike()
+    literal = model.modules.perception.literal
+    if literal is not None:
+        alike[literal] = literal
+    return alike
+
+
+def _probe(model: NSR, sentences: Sequence[Tokens]) -> list[Tokens]:
+    """Short sentences that are licensed by what the model learned, with units together that are not in the given ones."""
+    perception = model.modules.perception
+    words = dict(enumerate(perception.words))
+    if perception.literal is not None:
+        words[perception.literal] = next(
+            (word for each in sentences for word in each if word not in perception.words), LITERAL
+        )
+    probed = [tuple(words[symbol] for symbol in each) for each in probes(_places(model, sentences))]
+    found = deduce(model.modules, probed, model.config.learning.beam, fallback=False)
+    return [probed[row] for row in np.flatnonzero(found.row >= 0).tolist()]
+
+
+def _places(model: NSR, sentences: Sequence[Tokens]) -> Places:
     """What fills the places of units in the trees that answer the sentences."""
     found = model.derive(sentences)
     trees = found.trees.take(found.row[found.row >= 0])
     if not len(trees):
         raise ExportError("the model answers none of the sentences it was trained on; train it again")
-    return observe(alike[trees.symbols], trees.heads, execute(model.modules, trees).values == EMPTY_ID)
+    return observe(_alike(model)[trees.symbols], trees.heads, execute(model.modules, trees).values == EMPTY_ID)
 
 
 def _spell(program: Term) -> str:

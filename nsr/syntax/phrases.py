@@ -76,6 +76,39 @@ def observe(symbols: np.ndarray, heads: np.ndarray, empty: np.ndarray) -> Places
     return {place: frozenset(found) for place, found in places.items()}
 
 
+def probes(places: Places) -> list[tuple[int, ...]]:
+    """Short sentences, as symbols, with each unit alone and in the places of each one, filled or not.
+
+    A parser answers by them what it would do with units that the trees never show together.
+    """
+    shortest: dict[Unit, list[tuple[int, ...]]] = {}  # what stands in the places of a unit and, between them, itself
+    units = {unit for filling in places.values() for unit in filling}
+    while found := {unit: parts for unit in units - set(shortest) if (parts := _parts(unit, places, shortest))}:
+        shortest |= found
+    whole = {unit: sum(parts, ()) for unit, parts in sorted(shortest.items()) if not unit.signature.valueless}
+    sentences = dict.fromkeys(whole.values())
+    for unit in whole:
+        left, right, empty, _ = unit.signature
+        for rank in set(range(left + right)).difference(empty):
+            index = rank + (rank >= left)
+            parts = shortest[unit]
+            for other in whole.values():
+                sentences[sum([*parts[:index], other, *parts[index + 1 :]], ())] = None
+    return list(sentences)
+
+
+def _parts(unit: Unit, places: Places, known: Mapping[Unit, list[tuple[int, ...]]]) -> list[tuple[int, ...]] | None:
+    """The shortest phrases known to fill a unit's places, with the unit between them; None if one has none."""
+    parts = []
+    for rank in range(unit.signature.left + unit.signature.right):
+        filling = [sum(known[each], ()) for each in sorted(places[Place(unit, rank)]) if each in known]
+        if not filling:
+            return None
+        parts.append(min(filling, key=len))
+    parts.insert(unit.signature.left, (unit.symbol,))
+    return parts
+
+
 def merge(places: Places, literal: int | None) -> tuple[Places, dict[int, int]]:
     """Make one symbol of those that have the same places and are in the same ones.
 
