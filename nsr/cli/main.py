@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 
 from nsr._version import __version__
-from nsr.cli import evaluate, explain, predict, train
+from nsr.cli import evaluate, explain, export, predict, train
 from nsr.cli.common import Parser, UsageError, did_you_mean
 from nsr.errors import NSRError
 
-COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "explain": explain}
+COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "explain": explain, "export": export}
 
 FAILED = 2
 INTERRUPTED = 130  # 128 + SIGINT

@@ -241,5 +241,5 @@ def check_deterministic(text: str) -> None:
         rules = Lark(text, parser="lalr").rules
         LALR_Analyzer(ParserConf(rules, {}, ["start"]), strict=True).compute_lalr()
     except LarkError as error:
-        conflict = " ".join(str(error).replace(" [strict-mode]", "").split())
-        raise ExportError(f"what the model learned is no grammar without conflicts: {conflict}") from None
+        conflict = " ".join(str(error).partition("\n\n")[0].replace("[strict-mode]", "").split())
+        raise ExportError(f"what the model learned leaves a choice, so no grammar is exported: {conflict}") from None
