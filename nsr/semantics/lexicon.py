@@ -26,6 +26,8 @@ from nsr.semantics.primitives import PrimitiveSet
 from nsr.semantics.programs import Constant, Term, build_term, parse_text, position, read_string, to_text
 from nsr.semantics.values import EMPTY
 
+MAX_DEPENDENTS = 32  # the parser's tables grow with the square of it
+
 
 class Key(NamedTuple):
     """What owns a program: a symbol (its id) with a number of dependents."""
@@ -136,7 +138,7 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet,
 
     Raises:
         ProgramError: line and column of what is wrong: syntax, an unknown symbol or primitive, a wrong type,
-            arguments out of order, two different programs for one symbol and arity, or programs that apply each other
+            arguments out of order, too many dependents, two different programs for one symbol and arity, or programs that apply each other
             in a circle.
     """
     ids = {name: index for index, name in enumerate(symbols)}
@@ -155,6 +157,8 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet,
         name, arity = read_string(symbol), len(arguments)
         if name not in ids and partial:
             continue
+        if len(dependents) > MAX_DEPENDENTS:
+            raise ProgramError(f"{position(symbol)}: {symbol} has more than {MAX_DEPENDENTS} dependents")
         if name not in ids:
             raise ProgramError(f"{position(symbol)}: unknown symbol {symbol}")
         library.prepare(body)
