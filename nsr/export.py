@@ -7,7 +7,6 @@ model on a training sentence.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from nsr.model import NSR, show
 from nsr.perception.tokens import LITERAL, TokenPerception
 from nsr.runs import write_file
 from nsr.semantics.closed_forms import closed_form, form_text
-from nsr.semantics.programs import Apply, Fix, Term, subterms, to_text
+from nsr.semantics.programs import Apply, Fix, Term, subterms
 from nsr.semantics.values import EMPTY_ID
 from nsr.standalone import Machine
 from nsr.syntax.phrases import Places, check_deterministic, merge, observe, probes, write_grammar
@@ -32,13 +31,15 @@ from nsr.tasks.task import Tokens
 SAMPLE = 10_000  # training sentences that are parsed and compared, drawn from all
 GRAMMAR, PROGRAMS, SCRIPT = "grammar.lark", "programs.nsr", "run.py"
 HEADER = f"""\
-// What a model learned of syntax, exported by nsr {__version__}. A phrase is a word between the phrases that depend on it;
-// `?` passes on the value of a phrase that is another one.
+// What a model learned of syntax, exported by nsr {__version__}. A phrase is worth what the program of its word makes
+// (`-> word`) of what the phrases around it are worth.
 
 """
 
 
-def export(model: NSR, sentences: Sequence[Tokens], folder: str | Path, tests: Sequence[Tokens] = ()) -> list[Agreement]:
+def export(
+    model: NSR, sentences: Sequence[Tokens], folder: str | Path, tests: Sequence[Tokens] = ()
+) -> list[Agreement]:
     """Write a model as a grammar, programs and a script that answers as it does.
 
     Args:
@@ -95,7 +96,7 @@ def compile_model(model: NSR, sentences: Sequence[Tokens]) -> dict[str, str]:
             words[became[first]].append(word)
     grammar = HEADER + write_grammar(places, words, perception.literal)
     check_deterministic(grammar)
-    return {GRAMMAR: grammar, PROGRAMS: model.lexicon.format(_spell), SCRIPT: _script(model)}
+    return {GRAMMAR: grammar, PROGRAMS: model.lexicon.format(spell), SCRIPT: _script(model)}
 
 
 def _alike(model: NSR) -> np.ndarray:
@@ -108,7 +109,7 @@ def _alike(model: NSR) -> np.ndarray:
 
 
 def _probe(model: NSR, sentences: Sequence[Tokens]) -> list[Tokens]:
-    """Short sentences that are licensed by what the model learned, with units together that are not in the given ones."""
+    """Short sentences that the learned grammar licenses, with units together that the given sentences may lack."""
     perception = model.modules.perception
     words = dict(enumerate(perception.words))
     if perception.literal is not None:
@@ -129,9 +130,8 @@ def _places(model: NSR, sentences: Sequence[Tokens]) -> Places:
     return observe(_alike(model)[trees.symbols], trees.heads, execute(model.modules, trees).values == EMPTY_ID)
 
 
-def _spell(program: Term) -> str:
-    """A program; where it is recursive, the formula of its values if there is one, with the program as a comment."""
-    text = to_text(program)
+def spell(program: Term, text: str) -> str:
+    """A program as the script reads it: recursion as the formula of its values, if there is one, and a comment."""
     recursive = any(isinstance(inner, Fix | Apply) for inner in subterms(program))
     form = closed_form(program) if recursive else None
     return text if form is None else f"{form_text(form)}  # {text}"

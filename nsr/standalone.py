@@ -96,12 +96,14 @@ class Machine(Transformer):
 
         while waiting:
             self.calls -= 1
+            if self.calls < 0:
+                raise OverflowError
             call = next(reversed(waiting))
             try:
                 known[call] = self.run(body, {"rec": rec, **arguments(call)})
                 del waiting[call]
             except Needed as needed:
-                if self.calls <= 0 or needed.args[0] in waiting:
+                if needed.args[0] in waiting:  # it needs itself
                     raise OverflowError from None
                 waiting[needed.args[0]] = None
         return known[first]

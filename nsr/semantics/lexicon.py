@@ -107,16 +107,17 @@ class Lexicon:
 
     def to_text(self) -> str:
         """The lexicon as a file that :func:`parse_lexicon` reads; symbols in order of their ids."""
-        library = {(self.symbols[key.symbol], key.arity, entry.program) for key, entry in self.entries.items()}
-        return self.format(lambda program: to_text(program, library))
+        return self.format(lambda program, text: text)
 
-    def format(self, spell: Callable[[Term], str]) -> str:
-        """The lexicon with programs as ``spell`` writes them."""
-        lines = [
-            f"{_frame(json.dumps(self.symbols[key.symbol], ensure_ascii=False), signature)} = {spell(entry.program)}"
-            for key, entry in sorted(self.entries.items())
-            for signature in sorted(entry.signatures)
-        ]
+    def format(self, spell: Callable[[Term, str], str]) -> str:
+        """The lexicon with what ``spell`` makes of each program and its text in the place of the text."""
+        lines = []
+        library = {(self.symbols[key.symbol], key.arity, entry.program) for key, entry in self.entries.items()}
+        for key in sorted(self.entries):
+            entry = self.entries[key]
+            name = json.dumps(self.symbols[key.symbol], ensure_ascii=False)
+            text = spell(entry.program, to_text(entry.program, library))
+            lines += [f"{_frame(name, signature)} = {text}" for signature in sorted(entry.signatures)]
         return "\n".join(lines) + "\n"
 
 
@@ -138,8 +139,8 @@ def parse_lexicon(text: str, symbols: tuple[str, ...], primitives: PrimitiveSet,
 
     Raises:
         ProgramError: line and column of what is wrong: syntax, an unknown symbol or primitive, a wrong type,
-            arguments out of order, too many dependents, two different programs for one symbol and arity, or programs that apply each other
-            in a circle.
+            arguments out of order, too many dependents, two different programs for one symbol and arity, or programs
+            that apply each other in a circle.
     """
     ids = {name: index for index, name in enumerate(symbols)}
     entries: dict[Key, Entry] = {}

@@ -65,7 +65,9 @@ def observe(symbols: np.ndarray, heads: np.ndarray, empty: np.ndarray) -> Places
     first, number = unique_rows(rows)
     number = number.reshape(heads.shape)
     units = [
-        Unit(symbol, Signature(left, right, tuple(rank for rank in range(left + right) if bits >> rank & 1), bool(none)))
+        Unit(
+            symbol, Signature(left, right, tuple(rank for rank in range(left + right) if bits >> rank & 1), bool(none))
+        )
         for symbol, left, right, bits, none in rows[first].tolist()
     ]
     filled = np.stack([number[tree, heads[tree, node]], layout.rank[tree, node], number[tree, node]], axis=1)
