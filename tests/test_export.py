@@ -200,7 +200,7 @@ def test_probes_have_each_unit_in_each_place():
 def runner(text, arity=2):
     """A function that runs a program by the script."""
     frame = " ".join(f"x{index}" for index in range(arity))
-    library = f'{numbers.GOLD_LEXICON}\nx0 "first" x1 = x0\n"program" {frame} = '
+    library = f'{numbers.LEXICON.format(spell)}x0 "first" x1 = x0\n"program" {frame} = '
     machine = Machine('start: "any"', library + text)
 
     def run(*values, token=None, calls=20_000):
