@@ -139,9 +139,10 @@ def spell(program: Term, text: str) -> str:
 
 def _script(model: NSR) -> str:
     """The standalone script, with what it must know of the model."""
+    rewriting = (model.task and model.task.rewriting) or ()
     text = (resources.files("nsr") / "standalone.py").read_text(encoding="utf-8")
-    text = text.replace("REWRITE = ()", f"REWRITE = {(model.task and model.task.rewriting) or ()!r}", 1)
-    return text.replace("LONGEST = 10_000", f"LONGEST = {model.config.learning.max_length}", 1)
+    text = text.replace("\nREWRITE = ()\n", f"\nREWRITE = {rewriting!r}\n")
+    return text.replace("\nLONGEST, LARGEST = 10_000,", f"\nLONGEST, LARGEST = {model.config.learning.max_length:_},")
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ python run.py < sentences.txt
 import json
 import re
 import sys
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput
 
-REWRITE = ()  # a pattern and its replacement: from what is typed to what the grammar reads
-LONGEST = 10_000  # a longer list is no value,
-LARGEST, CALLS = 10**18, 20_000  # nor is a larger number, nor what takes more recursive calls
+# What is typed is read with the first, a pattern, replaced by the second.
+REWRITE = ()
+LONGEST, LARGEST = 10_000, 10**18  # longer lists and larger numbers are no values
 FUNCTIONS = {  # x(0), x(1), ... are the arguments
     "cons": lambda x: limited((x(0), *x(1))),
     "car": lambda x: x(0)[0],
@@ -36,10 +36,6 @@ FUNCTIONS = {  # x(0), x(1), ... are the arguments
 }
 
 
-class Needed(Exception):
-    """A recursive call whose value must be known first."""
-
-
 class Machine(Transformer):
     """Runs programs while lark parses: a phrase has one word and the values of the phrases that depend on it."""
 
@@ -52,66 +48,50 @@ class Machine(Transformer):
         """The value of a sentence, None if it has none."""
         try:
             return self.parse(sentence)
-        except (UnexpectedInput, LookupError, ArithmeticError):
+        except (UnexpectedInput, LookupError, ArithmeticError, RecursionError):
             return None
 
     def word(self, children: list, owner: str | None = None):
         """The value of a phrase, by the program of its word or of another owner."""
         (word,) = (str(each) for each in children if isinstance(each, Token))
         values = [each for each in children if not isinstance(each, Token)]
-        self.calls = CALLS
-        return self.run(self.programs[owner or word, len(values)], {"self": word, **arguments(values)})
+        return self.run(self.programs[owner or word, len(values)], arguments(values, self=word))
 
     def literal(self, children: list):
         """The value of a phrase whose word denotes itself."""
         return self.word(children, "<literal>")
 
     def run(self, term, scope: dict):
-        """The value of a term."""
+        """The value of a term in which names are worth what the scope says."""
         if isinstance(term, str):
             return () if term == "nil" else json.loads(term) if term[0] in '"0123456789' else scope[term]
         name, *parts = term
-        if name == "fix":
-            return self.recur(parts[0], scope)
+        if name in FUNCTIONS:
+            return FUNCTIONS[name](lambda place: self.run(parts[place], scope))
         if name == "fold":
             items, start = self.run(parts[0], scope), self.run(parts[1], scope)
             return reduce(lambda rest, item: self.run(parts[2], {"item": item, "rest": rest}), reversed(items), start)
-        if name in FUNCTIONS:
-            return FUNCTIONS[name](lambda place: self.run(parts[place], scope))
-        program = parts.pop(0) if name == "apply" else name  # or the name of a program
+        if name == "fix":
+            return self.recursion(parts[0])(*(value for name, value in scope.items() if name != "self"))
+        program = parts.pop(0) if name == "apply" else name
         values = [self.run(part, scope) for part in parts]
         if name == "rec":
             return scope["rec"](*values)
         return self.run(self.programs[json.loads(name), len(values)] if name[0] == '"' else program, arguments(values))
 
-    def recur(self, body, scope: dict):
-        """The value of a recursive function: a call is run again once the value of the one it needs is known."""
-        first = tuple(value for name, value in scope.items() if name != "self")
-        known, waiting = {}, {first: None}
+    def recursion(self, body):
+        """The function that is worth ``body``, in which ``rec`` calls it."""
 
-        def rec(*call):
-            if call not in known:
-                raise Needed(call)
-            return known[call]
+        @cache
+        def rec(*values):
+            return self.run(body, arguments(values, rec=rec))
 
-        while waiting:
-            self.calls -= 1
-            if self.calls < 0:
-                raise OverflowError
-            call = next(reversed(waiting))
-            try:
-                known[call] = self.run(body, {"rec": rec, **arguments(call)})
-                del waiting[call]
-            except Needed as needed:
-                if needed.args[0] in waiting:  # it needs itself
-                    raise OverflowError from None
-                waiting[needed.args[0]] = None
-        return known[first]
+        return rec
 
 
-def arguments(values) -> dict:
+def arguments(values, **others) -> dict:
     """Values by the names they have in programs."""
-    return {f"x{index}": value for index, value in enumerate(values)}
+    return {**{f"x{index}": value for index, value in enumerate(values)}, **others}
 
 
 def limited(value):
@@ -136,6 +116,7 @@ def read(text: str):
 
 def main() -> None:
     """Print the values of the sentences given as arguments or, without any, as lines of stdin."""
+    sys.setrecursionlimit(10_000)  # for recursive programs that have no formula
     here = Path(__file__).parent
     machine = Machine((here / "grammar.lark").read_text("utf-8"), (here / "programs.nsr").read_text("utf-8"))
     for sentence in sys.argv[1:] or map(str.rstrip, sys.stdin):
