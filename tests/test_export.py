@@ -4,6 +4,7 @@ import itertools
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -344,7 +345,7 @@ def test_all_of_scan(split, data_dir, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("split", ["pcfgset", "systematicity", "productivity"])
 def test_all_of_pcfg(split, data_dir, tmp_path):
-    model = nsr.train("pcfg", split, data_dir=data_dir)
+    model = nsr.train("pcfg", split, data_dir=data_dir, fraction=0.1)
     data = data_of(model)
     _, tested = export(model, data.train.inputs, tmp_path / "out", data.test.inputs)
     assert tested.count == len(data.test)
@@ -356,3 +357,6 @@ def test_all_of_hint(tmp_path):
     data = data_of(model)
     _, tested = export(model, data.train.inputs, tmp_path / "out", data.test.inputs)
     assert tested.count == 46_620
+    page = (Path(__file__).parent.parent / "docs" / "export.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```text\n(\?start.*?)^```", page, re.M | re.S)
+    assert shown in (tmp_path / "out" / "grammar.lark").read_text(encoding="utf-8")
