@@ -59,14 +59,23 @@ def export(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} is not an empty folder; choose another one")
     drawn = _draw(sentences, np.random.default_rng([model.seed, len(sentences)]))
-    drawn += _probe(model, drawn)
-    files = compile_model(model, drawn)
-    machine = Machine(files[GRAMMAR], files[PROGRAMS])
-    agreements = [compare(model, machine, each) for each in (drawn, tests) if len(each)]
+    try:
+        files, agreements = _compiled(model, drawn + _probe(model, drawn), tests)
+    except ExportError:  # it may be sure of nothing but what it was trained on
+        files, agreements = _compiled(model, drawn, tests)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write_file(folder / name, text.encode())
     return agreements
+
+
+def _compiled(
+    model: NSR, sentences: Sequence[Tokens], tests: Sequence[Tokens]
+) -> tuple[dict[str, str], list[Agreement]]:
+    """The exported files, and how they agree with the model on the sentences and the tests."""
+    files = compile_model(model, sentences)
+    machine = Machine(files[GRAMMAR], files[PROGRAMS])
+    return files, [compare(model, machine, each) for each in (sentences, tests) if len(each)]
 
 
 def _draw(sentences: Sequence[Tokens], generator: np.random.Generator) -> list[Tokens]:
