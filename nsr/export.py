@@ -43,7 +43,7 @@ def export(
     """Write a model as a grammar, programs and a script that answers as it does.
 
     Args:
-        model: trained; it reads tokens.
+        model: trained.
         sentences: what it was trained on.
         folder: where to; new or empty.
         tests: more sentences on which the script and the model must agree.
@@ -53,11 +53,13 @@ def export(
 
     Raises:
         ExportError: no deterministic grammar does what the parser does, the script would answer a sentence in another
-            way, or the folder is in use.
+            way, the model reads images, or the folder is in use.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} is not an empty folder; choose another one")
+    if not isinstance(model.modules.perception, TokenPerception):
+        raise ExportError("a model that reads images has no grammar of words; export one that reads symbols")
     drawn = _draw(sentences, np.random.default_rng([model.seed, len(sentences)]))
     try:
         files, agreements = _compiled(model, drawn + _probe(model, drawn), tests)
@@ -95,8 +97,6 @@ def compile_model(model: NSR, sentences: Sequence[Tokens]) -> dict[str, str]:
         ExportError: what it does is no deterministic grammar.
     """
     perception = model.modules.perception
-    if not isinstance(perception, TokenPerception):
-        raise ExportError("a model that reads images has no grammar of words; export one that reads symbols")
     alike = _alike(model)
     places, became = merge(_places(model, sentences), perception.literal)
     words: dict[int, list[str]] = {symbol: [] for symbol in became.values()}

@@ -312,6 +312,26 @@ def test_nothing_is_written_that_was_refused(trained, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_that_reads_images_is_refused(trained, tmp_path, monkeypatch):
+    model, _, sentences = trained
+    monkeypatch.setattr(model.modules, "perception", object())
+    with pytest.raises(ExportError, match="reads images"):
+        export(model, sentences, tmp_path / "new")
+
+
+def test_where_short_sentences_stand_in_the_way_those_of_training_are_enough(trained, tmp_path, monkeypatch):
+    model, _, sentences = trained
+    refusals = iter([ExportError("the first grammar leaves a choice")])
+
+    def check(text):
+        for refusal in refusals:
+            raise refusal
+
+    monkeypatch.setattr(exporting, "check_deterministic", check)
+    (agreement,) = export(model, sentences, tmp_path / "new")
+    assert agreement.count == 10_000
+
+
 def test_export_prints_how_they_compare(trained, tmp_path, capsys):
     _, folder, _ = trained
     assert main(["export", str(folder), "--out", str(tmp_path / "out"), "--check"]) == 0
