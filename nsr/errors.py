@@ -23,3 +23,7 @@ class ConfigError(NSRError):
 
 class ProgramError(NSRError):
     """A program text that does not parse or is not well typed."""
+
+
+class ExportError(NSRError):
+    """A model that cannot be written as a grammar that does the same."""

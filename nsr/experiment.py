@@ -157,17 +157,27 @@ def examples_of(
     """The examples that :func:`evaluate` scores a model on; arguments and errors as there."""
     if part not in PARTS:
         raise ConfigError(f"unknown part {part!r}; known parts: {', '.join(PARTS)}")
+    data = data_of(model, split, data_dir)
+    examples = data.test if part == "test" else data.validation
+    if examples is None:
+        raise ConfigError(f"{model.task.name} has no {part} examples; parts: test")
+    return examples
+
+
+def data_of(model: NSR, split: str | None = None, data_dir: str | Path | None = None) -> Dataset:
+    """A split of a model's task, by default the one it was trained on, from where its data came.
+
+    Raises:
+        ConfigError: the model has no task, or its task no such split.
+        DataError: the data cannot be read.
+    """
     if model.task is None:
         raise ConfigError(NO_TASK)
     trained = model.metrics.get("split")
     split = split or trained or model.task.default_split
     if data_dir is None and split == trained:
         data_dir = model.metrics.get("data_dir")
-    data = model.task.load(split, seed=model.seed, data_dir=None if data_dir is None else Path(data_dir))
-    examples = data.test if part == "test" else data.validation
-    if examples is None:
-        raise ConfigError(f"{model.task.name} has no {part} examples; parts: test")
-    return examples
+    return model.task.load(split, seed=model.seed, data_dir=None if data_dir is None else Path(data_dir))
 
 
 def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dict[str, Any]:

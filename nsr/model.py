@@ -443,14 +443,28 @@ class NSR:
             reason = str(error).splitlines()[0]
             raise RunError(f"{folder} is damaged: {reason}; train again") from None
         try:
-            lexicon = parse_lexicon(files["lexicon.nsr"].decode(), perception.symbols, model.primitives)
-        except (ProgramError, UnicodeDecodeError) as error:
+            lexicon = parse_lexicon(_decode(files["lexicon.nsr"]), perception.symbols, model.primitives)
+        except ProgramError as error:
             raise ProgramError(f"{folder / 'lexicon.nsr'}: {error}") from None
         licensed = DependencyGrammar.of(lexicon, model.config.knowledge.between)
         same = licensed.classes == grammar.classes and np.array_equal(licensed.class_of, grammar.class_of)
         parser.license(grammar if same else licensed)
         model._modules = Modules(perception, parser, lexicon, Executor(model.config.learning.max_length))
         return model
+
+
+def _decode(content: bytes) -> str:
+    """The text of an edited file.
+
+    Raises:
+        ProgramError: line and column where it is not UTF-8.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        *lines, last = content[: error.start].decode().split("\n")
+        where = f"line {len(lines) + 1}, column {len(last) + 1}"
+        raise ProgramError(f"{where}: this is not UTF-8; save the file in that encoding") from None
 
 
 def show(value: Value | None) -> str:

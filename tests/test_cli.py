@@ -532,6 +532,13 @@ def test_an_edited_lexicon_is_refused_with_line_and_column(line, message, run, r
     assert message in refused("predict", run, "jump")
 
 
+def test_a_lexicon_in_another_encoding_is_refused_with_line_and_column(run, refused):
+    path = run / "lexicon.nsr"
+    path.write_bytes(path.read_bytes() + '"jump" = nil  # é geändert'.encode("latin-1"))
+    line = path.read_bytes().count(b"\n") + 1
+    assert f"lexicon.nsr: line {line}, column 17: this is not UTF-8" in refused("predict", run, "jump")
+
+
 def test_an_edited_lexicon_is_used(run, capsys):
     path = run / "lexicon.nsr"
     path.write_text(path.read_text().replace('"jump" = (cons "I_JUMP" nil)', '"jump" = (cons "I_HOP" nil)'))
@@ -545,7 +552,7 @@ def test_an_edited_lexicon_is_used(run, capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ((), "nsr: choose a command: train, evaluate, predict, explain"),
+        ((), "nsr: choose a command: train, evaluate, predict, explain, export"),
         (("trian",), "nsr: unknown command 'trian'; did you mean train?"),
         (("--nosuch",), "nsr: unknown option --nosuch; known options: --help, --version"),
     ],

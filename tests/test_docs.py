@@ -87,6 +87,13 @@ def test_lexicons_are_those_learned(page):
         assert block in learned
 
 
+@pytest.mark.parametrize("page", READ, indirect=True)
+def test_grammars_are_those_exported(page):
+    exported = [file.read_text(encoding="utf-8") for file in Path().glob("*/grammar.lark")]
+    for block in blocks(page, "lark"):
+        assert any(block in grammar for grammar in exported)
+
+
 @pytest.mark.parametrize("results", sorted((ROOT / "results").glob("*.md")), ids=lambda results: results.name)
 def test_tables_are_those_of_the_results(results):
     task = next((name for name in ("pcfg", "hint") if name in results.stem), "scan")
@@ -96,7 +103,8 @@ def test_tables_are_those_of_the_results(results):
 
 
 def mask(text: str) -> str:
-    """Text without what differs from run to run or machine to machine: seconds, folders and log-probabilities."""
+    """Text without what differs from run to run or machine to machine: seconds, speeds, folders, log-probabilities."""
+    text = re.sub(r"\d+ (sentences a second by run.py, )\d+", r"- \1-", text)
     return re.sub(r"(seconds +)[\d.]+|(folder +)\S+|(log-probability +)\S+", r"\1\2\3-", text).strip()
 
 

@@ -1,5 +1,7 @@
 """The lexicon and its text, which people edit."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,9 +9,12 @@ from terms import LISTS, REVERSING, terms
 
 from nsr.errors import ProgramError
 from nsr.perception.tokens import LITERAL
-from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature, parse_lexicon
+from nsr.semantics.lexicon import MAX_DEPENDENTS, Entry, Key, Lexicon, Signature, parse_lexicon
+from nsr.semantics.primitives import primitive_set
 from nsr.semantics.programs import Constant, parse_program
 from nsr.semantics.values import EMPTY
+from nsr.tasks.expressions import VOCABULARY
+from nsr.tasks.hint import GOLD_LEXICON
 
 SYMBOLS = ("jump", "left", "after", ",", "<literal>")
 ODD_SYMBOLS = ('"', "two words", "\\", "#", "x0", "é∅", "\t\n\u2028", "", "=", "(", "1", "_", "self", "empty", LITERAL)
@@ -160,6 +165,61 @@ def test_wrong_text(text, message):
     with pytest.raises(ProgramError) as error:
         parse(text)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("word", ["rec", "apply"])
+def test_what_takes_arguments_stands_in_parentheses(word):
+    with pytest.raises(ProgramError) as error:
+        parse_lexicon(f'x0 "left" = (incr {word})', SYMBOLS, primitive_set("int"))
+    assert str(error.value) == f"line 1, column 19: {word} takes arguments, so it stands in parentheses"
+
+
+def test_a_symbol_has_not_too_many_dependents():
+    assert parse("_ " * MAX_DEPENDENTS + '"jump" = nil').signatures(0)
+    with pytest.raises(ProgramError) as error:
+        parse("_ " * (MAX_DEPENDENTS + 1) + '"jump" = nil')
+    assert str(error.value) == 'line 1, column 67: "jump" has more than 32 dependents'
+
+
+EDITS = [
+    "",
+    " ",
+    "\n",
+    "(",
+    ")",
+    '"',
+    "=",
+    "_",
+    "#",
+    "x0",
+    "x7",
+    "-1",
+    "\0",
+    '"jump"',
+    "nil",
+    "(cons",
+    "fix",
+    "rec",
+    "apply",
+    "self",
+]
+
+
+@given(
+    st.sampled_from([(TEXT, LISTS), (GOLD_LEXICON, primitive_set("int"))]),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 8), st.sampled_from(EDITS)), min_size=1, max_size=3),
+)
+def test_whatever_the_edit_a_message_has_line_and_column(lexicon, edits):
+    text, primitives = lexicon
+    for place, removed, put in edits:
+        place %= len(text)
+        text = text[:place] + put + text[place + removed :]
+    message = None
+    try:
+        parse_lexicon(text, (*SYMBOLS, *VOCABULARY), primitives)
+    except ProgramError as error:
+        message = str(error)
+    assert message is None or re.fullmatch(r"line \d+, column \d+: .+", message)
 
 
 def test_a_symbol_may_have_several_arities():

@@ -12,11 +12,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nsr._version import __version__
-from nsr.cli import data, evaluate, explain, predict, train
+from nsr.cli import data, evaluate, explain, export, predict, train
 from nsr.cli.common import Parser, UsageError, did_you_mean
 from nsr.errors import NSRError
 
-COMMANDS = {"train": train, "evaluate": evaluate, "predict": predict, "explain": explain, "data": data}
+COMMANDS = {
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "explain": explain,
+    "export": export,
+    "data": data,
+}
 
 
 class Group(NamedTuple):

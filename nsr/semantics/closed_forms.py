@@ -221,6 +221,15 @@ def _wrapping(around: Form, value: int) -> tuple[str, Form] | None:
     return operation, total
 
 
+def form_text(form: Form) -> str:
+    """A formula in the notation of programs: ``(monus x0 x1)``."""
+    if form.operation == "argument":
+        return f"x{form.parts[0]}"
+    if form.operation == "number":
+        return str(form.parts[0])
+    return f"({form.operation} {' '.join(map(form_text, form.parts))})"
+
+
 def _limited(number: int) -> int:
     return number if number <= MAX_NUMBER else UNDEFINED
 

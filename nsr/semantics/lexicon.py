@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ from nsr.errors import ProgramError
 from nsr.semantics.primitives import PrimitiveSet
 from nsr.semantics.programs import Constant, Term, build_term, parse_text, position, read_string, to_text
 from nsr.semantics.values import EMPTY
+
+MAX_DEPENDENTS = 32  # the parser's tables grow with the square of it
 
 
 class Key(NamedTuple):
@@ -110,13 +112,17 @@ class Lexicon:
 
     def to_text(self) -> str:
         """The lexicon as a file that :func:`parse_lexicon` reads; symbols in order of their ids."""
+        return self.format(lambda program, text: text)
+
+    def format(self, spell: Callable[[Term, str], str]) -> str:
+        """The lexicon with what ``spell`` makes of each program and its text in the place of the text."""
         lines = []
         library = {(self.symbols[key.symbol], key.arity, entry.program) for key, entry in self.entries.items()}
         for key in sorted(self.entries):
             entry = self.entries[key]
-            for signature in sorted(entry.signatures):
-                name = json.dumps(self.symbols[key.symbol], ensure_ascii=False)
-                lines.append(f"{_frame(name, signature)} = {to_text(entry.program, library)}")
+            name = json.dumps(self.symbols[key.symbol], ensure_ascii=False)
+            text = spell(entry.program, to_text(entry.program, library))
+            lines += [f"{_frame(name, signature)} = {text}" for signature in sorted(entry.signatures)]
         return "\n".join(lines) + "\n"
 
 
@@ -140,8 +146,8 @@ def parse_lexicon(
 
     Raises:
         ProgramError: line and column of what is wrong: syntax, an unknown symbol or primitive, a wrong type,
-            arguments out of order, two different programs for one symbol and arity, or programs that apply each other
-            in a circle.
+            arguments out of order, too many dependents, two different programs for one symbol and arity, or programs
+            that apply each other in a circle.
     """
     entries: dict[Key, Entry] = {}
     trees = parse_text(text, "lexicon").children
@@ -160,6 +166,8 @@ def parse_lexicon(
         name, arity = read_string(symbol), len(arguments)
         if name not in ids and partial:
             continue
+        if len(dependents) > MAX_DEPENDENTS:
+            raise ProgramError(f"{position(symbol)}: {symbol} has more than {MAX_DEPENDENTS} dependents")
         if name not in ids:
             raise ProgramError(f"{position(symbol)}: unknown symbol {symbol}")
         library.prepare(body)

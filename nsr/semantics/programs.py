@@ -502,6 +502,8 @@ class _TermBuilder(Transformer_NonRecursive):
         words: dict[str, Term] = {"self": Self(), "empty": Constant(EMPTY)}
         if self.lists:
             words |= {"item": Item(), "rest": Rest()}
+        if self.numbers and children[0] in ("rec", "apply"):
+            raise ProgramError(f"{position(meta)}: {children[0]} takes arguments, so it stands in parentheses")
         word = words.get(children[0])
         return self.call(meta, children) if word is None else word
 

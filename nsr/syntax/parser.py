@@ -144,6 +144,12 @@ class Parser:
         found = self._search_blocks(symbols[first], lengths[first], width, grammar)
         return Parses(found.heads[inverse], found.log_probs[inverse])
 
+    def alike(self) -> np.ndarray:
+        """For each symbol the first one that parses like it, whatever is learned of the others; shape (S,)."""
+        seen = self.scorer.seen_as(self.scorer.view)[:-1]
+        first, inverse = unique_rows(np.stack([seen, self.grammar.class_of], axis=1))
+        return first[inverse]
+
     def _search_blocks(
         self, symbols: np.ndarray, lengths: np.ndarray, width: int, grammar: DependencyGrammar | None
     ) -> Parses:

@@ -162,9 +162,11 @@ class TransitionScorer(nn.Module):
         Where identity does not count, each symbol is replaced by the first one of its class.
         """
         view = view or self.view
-        features = features[:, view.slots]
-        seen_as = self.identical if view.identity else self.representative
-        return seen_as[self.like].numpy()[features]
+        return self.seen_as(view)[features[:, view.slots]]
+
+    def seen_as(self, view: View) -> np.ndarray:
+        """The symbol as which a view sees each symbol, and no symbol; shape (V + 1,)."""
+        return (self.identical if view.identity else self.representative)[self.like].numpy()
 
     def forward(self, features: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Log-probabilities of the transitions.

@@ -211,6 +211,12 @@ class Scan(Task):
         """A command in the published word order; see :meth:`Task.spell`."""
         return " ".join(to_raw(tokens) if self.word_order == "projective" else tokens)
 
+    @property
+    def rewriting(self) -> tuple[str, str] | None:
+        """The word order, see :meth:`Task.rewriting`."""
+        pattern = rf"\b({'|'.join(MANNERS)})\s+({'|'.join(DIRECTIONS)})\b"
+        return (pattern, r"\2 \1") if self.word_order == "projective" else None
+
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
         """Examples by the number of actions, ``actions=24``, and of the command's words, ``tokens=8``."""
         return group_by_size({"actions": map(len, examples.outputs), "tokens": map(len, examples.inputs)})

@@ -151,6 +151,14 @@ class Task(ABC):
         """How the examples it generates differ from the published ones, a line each."""
         return iter(())
 
+    @property
+    def rewriting(self) -> tuple[str, str] | None:
+        """A regular expression and its replacement that make of what is typed the words of the model's input.
+
+        None if :meth:`encode` only finds the words.
+        """
+        return None
+
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
         """Named groups of test examples (indices) whose accuracy is reported apart."""
         return {}
