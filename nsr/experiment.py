@@ -174,7 +174,7 @@ def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dic
     """What a test of the model's task measures, on the data the model was trained on if nothing else is said.
 
     Returns:
-        figures as of :meth:`nsr.tasks.task.Task.test`.
+        figures as of :meth:`nsr.tasks.task.Task.examine`.
 
     Raises:
         ConfigError: there is no such test, or it needs a model that was trained on another split.
@@ -182,7 +182,7 @@ def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dic
     if model.task is None:
         raise ConfigError("this model was not trained on a task, so there is no test for it")
     data_dir = model.metrics.get("data_dir") if data_dir is None else data_dir
-    return model.task.test(
+    return model.task.examine(
         name,
         model.predict,
         split=model.metrics.get("split") or model.task.default_split,

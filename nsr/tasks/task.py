@@ -104,7 +104,7 @@ def group_by_size(sizes: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
 class Task(ABC):
     """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line.
 
-    ``tests`` names what :meth:`test` measures.
+    ``tests`` names what :meth:`examine` measures.
     """
 
     name: ClassVar[str]
@@ -164,7 +164,7 @@ class Task(ABC):
         """
         raise ConfigError(f"the inputs of {self.name} are not images; leave out --symbols")
 
-    def test(
+    def examine(
         self, name: str, predict: Predict, *, split: str, seed: int = 0, data_dir: Path | None = None
     ) -> dict[str, Any]:
         """What one of the task's ``tests`` measures of a model.
