@@ -55,7 +55,10 @@ def _primitive(function: Callable[..., Any]) -> Primitive:
     name = function.__name__
     if not NAME.fullmatch(name) or name in TAKEN:
         raise ConfigError(f"{name!r} cannot be the name of a primitive; use another one, of lower-case letters")
-    hints = get_type_hints(function)
+    try:
+        hints = get_type_hints(function)
+    except NameError as error:
+        raise ConfigError(f"an annotation of {name!r} cannot be read: {error}") from None
     annotated = [(each, hints.get(each)) for each in (*inspect.signature(function).parameters, "return")]
     for each, hint in annotated:
         if hint not in TYPES:

@@ -37,7 +37,8 @@ class Pairs(Task):
     def __post_init__(self) -> None:
         """Take the checksums of files that are named without."""
         for part in ("train", "test"):
-            path, checksum = getattr(self, part), f"{part}_sha256"
+            path, checksum = str(getattr(self, part)), f"{part}_sha256"
+            object.__setattr__(self, part, path)
             if path and not getattr(self, checksum):
                 object.__setattr__(self, checksum, hashlib.sha256(_read(Path(path))).hexdigest())
 
