@@ -59,7 +59,7 @@ def page(request, workplace, monkeypatch, own_primitives):
 
 @pytest.mark.parametrize("page", READ, indirect=True)
 def test_a_page_is_true_from_top_to_bottom(page, capsys):
-    """Its Python runs, its commands print what they show, maybe on files that Python wrote, its lexicons are learned."""
+    """Its Python runs, its commands print what they show (on files that its Python wrote), its lexicons are learned."""
     scope: dict[str, object] = {}
     for language, block in blocks(page):
         if language == "python":
@@ -93,7 +93,8 @@ def mask(text: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
