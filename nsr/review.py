@@ -45,16 +45,13 @@ def review(model: NSR, train: Examples) -> dict[str, Any]:
         ``{"accuracy", "unexplained"}``: in percent, and at most SHOWN of ``{"input", "output", "answer"}``; an answer
         of None says that there is no derivation.
     """
-    answers = model.predict(train.inputs)
-    wrong = dict.fromkeys(
-        (tokens, output, answer) for (tokens, output), answer in zip(train, answers, strict=True) if answer != output
-    )
-    right = sum(answer == output for (_, output), answer in zip(train, answers, strict=True))
+    answered = zip(train.inputs, train.outputs, model.predict(train.inputs), strict=True)
+    wrong = [case for case in answered if case[1] != case[2]]
     return {
-        "accuracy": round(100 * right / len(train), 4),
+        "accuracy": round(100 * (1 - len(wrong) / len(train)), 4),
         "unexplained": [
             {"input": " ".join(tokens), "output": _plain(output), "answer": _plain(answer)}
-            for tokens, output, answer in _shortest(wrong)
+            for tokens, output, answer in _shortest(dict.fromkeys(wrong))
         ],
     }
 
@@ -75,9 +72,8 @@ def _contradictions(train: Examples) -> Iterator[str]:
         found[tokens][output] = None
     several = [(tokens, list(outputs)) for tokens, outputs in found.items() if len(outputs) > 1]
     for tokens, outputs in _shortest(several):
-        yield f"contradiction: '{' '.join(tokens)}' has the outputs " + " and ".join(
-            f"'{show(each)}'" for each in outputs
-        )
+        shown = " and ".join(f"'{show(each)}'" for each in outputs)
+        yield f"contradiction: '{' '.join(tokens)}' has the outputs {shown}"
     if len(several) > SHOWN:
         yield f"contradiction: {len(several) - SHOWN} more inputs have several outputs"
 

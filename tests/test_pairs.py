@@ -297,7 +297,7 @@ def test_what_is_not_explained_is_shown_below_the_summary(files, capsys):
     ]
     *lines, metrics = printed.out.splitlines()
     assert lines[4:] == [
-        "explained      92.31% of the available",
+        "explained      92.31% of 26 training pairs",
         "  blue",
         "    expected  RED",
         "    answered  BLUE",
@@ -418,7 +418,7 @@ def real(items: tuple[str, ...]) -> float:
         ("new", [named("reverse")], "list-reverse", "there is a primitive 'reverse' already"),
         *(
             ("new", [named(name)], "list", f"'{name}' cannot be")
-            for name in ("x0", "F", "fold", "self", "<lambda>", "ü")
+            for name in ("x0", "F", "fold", "self", "apply", "<lambda>", "ü")
         ),
         ("new", [untyped], "list", "'items' of 'untyped' must be annotated as str, int, tuple"),
         ("new", [mistyped], "list", "an annotation of 'mistyped' cannot be read"),

@@ -90,7 +90,7 @@ def _summary(metrics: dict[str, Any], folder: str | None) -> str:
         f"folder         {folder or 'none; --out RUN keeps the model'}",
     ]
     if "unexplained" in train:
-        rows.append(f"explained      {train['accuracy']:.2f}% of the available")
+        rows.append(f"explained      {train['accuracy']:.2f}% of {train['available']} training pairs")
         for each in train["unexplained"]:
             rows += [f"  {each['input']}", f"    expected  {each['output']}", f"    answered  {each['answer']}"]
     return "\n".join(rows)
@@ -98,6 +98,6 @@ def _summary(metrics: dict[str, Any], folder: str | None) -> str:
 
 def _describe(option: Field) -> str:
     """What an option is for, if that is said, and its default."""
-    default = str(option.default).lower() if isinstance(option.default, bool) else str(option.default)
-    reason = option.metadata.get("reason")
-    return f"{reason} (default {default or 'none'})" if reason else f"default {default}"
+    default = str(option.default).lower() if isinstance(option.default, bool) else option.default
+    described = f"default {'none' if default == '' else default}"
+    return f"{option.metadata['reason']} ({described})" if "reason" in option.metadata else described

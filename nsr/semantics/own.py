@@ -13,7 +13,7 @@ from nsr.semantics.programs import RESERVED
 from nsr.semantics.values import MISSING, Value
 
 NAME = re.compile(r"(?!x[0-9])[a-z]\w*", re.ASCII)  # what the grammar of programs takes for a name
-TAKEN = RESERVED - {"reverse"} | {"self", "empty"}
+TAKEN = RESERVED - {"reverse"} | {"apply", "decr0", "empty", "if0", "incr"}  # have a meaning or a notation of their own
 TYPES = {str: Type.TOKEN, int: Type.INT, tuple[str, ...]: Type.LIST, list[str]: Type.LIST}
 
 

@@ -30,7 +30,7 @@ class Pairs(Task):
 
     train: str = setting("", "pairs to learn from: FILE.tsv or FILE.jsonl")
     test: str = setting("", "pairs to test on, of the same kinds")
-    primitives: str = setting("list", "what programs are made of: a set of nsr/semantics/primitives.py")
+    primitives: str = setting("list", "what programs are made of: list, list-reverse, list-recursive or int")
     train_sha256: str = setting("", "checksum that the training file must have; none: the one it has")
     test_sha256: str = setting("", "checksum that the test file must have, likewise")
 
