@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from nsr.experiment import evaluate, load, train
     from nsr.gss import GSS
     from nsr.model import NSR
+    from nsr.semantics.own import register_primitives
     from nsr.tasks import Task
 
-__all__ = ["GSS", "NSR", "Task", "__version__", "evaluate", "load", "train"]
+__all__ = ["GSS", "NSR", "Task", "__version__", "evaluate", "load", "register_primitives", "train"]
 
 _HOMES = {
     "GSS": "nsr.gss",
@@ -26,6 +27,7 @@ _HOMES = {
     "Task": "nsr.tasks",
     "evaluate": "nsr.experiment",
     "load": "nsr.experiment",
+    "register_primitives": "nsr.semantics.own",
     "train": "nsr.experiment",
 }
 

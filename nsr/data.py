@@ -28,6 +28,8 @@ def describe(task: str, data_dir: Path = DATA_DIR) -> dict[str, str]:
         ConfigError: there is no such task.
     """
     made, found = make_task(task), source(task)
+    if made.own:
+        return {"splits": ", ".join(made.splits), "files": "your own", "page": found.page}
     told = {"splits": ", ".join(made.splits), "generate": f"nsr data generate {task} --out DIR"}
     if made.cache_file is not None:
         told["cache"] = f"{made.cache_file}{'' if made.cache_file.exists() else ' (not there yet)'}"
@@ -57,7 +59,7 @@ def generate(task: str, out: Path, *, split: str | None = None, seed: int = 0, f
         ConfigError: there is no such task or split, or one of the files exists and is not to be overwritten.
         DataError: the folder cannot be written; none of the files is kept then.
     """
-    made = make_task(task)
+    made = _published(task)
     split = split or made.default_split
     taken = [out / name for name in (*map(_tsv, PARTS), LISTING) if (out / name).exists()]
     if taken and not force:
@@ -100,7 +102,7 @@ def fetch(
     """
     from nsr.download import download
 
-    make_task(task)  # there is one
+    _published(task)
     files = source(task).files
     if not files:
         tell(f"{task} needs no download: its published examples are generated")
@@ -141,7 +143,7 @@ def verify(task: str, data_dir: Path | None = None) -> Verdict:
         ConfigError: there is no such task.
         DataError: the folder holds generated files of another task, their listing is damaged, or the task has no files.
     """
-    made = make_task(task)
+    made = _published(task)
     if data_dir is not None and (data_dir / LISTING).exists():
         files, command = _read_listing(task, data_dir / LISTING)
         return _verdict(data_dir, files, f"generated files of {task}", command)
@@ -155,6 +157,18 @@ def verify(task: str, data_dir: Path | None = None) -> Verdict:
     faults = tuple(made.faults())
     kind = f"parts of {task} (its cache, and what it generates)"
     return Verdict(1 + len(found.published), kind, faults, f"delete {made.cache_file} and verify again")
+
+
+def _published(name: str) -> Task:
+    """The task of this name, whose data are not the user's own.
+
+    Raises:
+        ConfigError: there is no such task, or its data are.
+    """
+    task = make_task(name)
+    if task.own:
+        raise ConfigError(f"the data of {name} are your own files; there is nothing to generate, fetch or verify")
+    return task
 
 
 def _verdict(root: Path, files: dict[str, File], kind: str, advice: str) -> Verdict:

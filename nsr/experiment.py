@@ -12,6 +12,7 @@ import re
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from nsr.learning.config import Config
 from nsr.learning.training import Position
 from nsr.model import NSR
 from nsr.recognition import symbol_accuracy
+from nsr.review import notes, require_known_words, review
 from nsr.runs import parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import MISSING_ID
@@ -47,6 +49,7 @@ def train(
     from_run: str | Path | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     progress: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
     **settings: Any,
 ) -> NSR:
     """Train a model on a split of a task and evaluate it on the split's test examples.
@@ -61,6 +64,7 @@ def train(
         from_run: folder of a finished run whose knowledge is kept; only words that are new to it are learned.
         checkpoint_seconds: time between two checkpoints.
         progress: show a progress bar on stderr.
+        tell: is called before training with each line about what is odd in the user's own data.
         settings: options of the task and of :class:`Config`, by name.
 
     Returns:
@@ -93,6 +97,11 @@ def train(
         remove_checkpoint(run.checkpoint)  # if a kill left it
         return saved
     data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
+    if made.own:
+        if not model.config.knowledge.literals and from_run is None:
+            require_known_words(data.train, data.test)
+        for line in notes(data.train, model.config.knowledge):
+            tell(line)
     start, before = (None, 0.0) if run is None or not resume else run.restore(model)
     with (
         processes(model.config.images.device),
@@ -184,7 +193,7 @@ def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dic
     """What a test of the model's task measures, on the data the model was trained on if nothing else is said.
 
     Returns:
-        figures as of :meth:`nsr.tasks.task.Task.test`.
+        figures as of :meth:`nsr.tasks.task.Task.examine`.
 
     Raises:
         ConfigError: there is no such test, or it needs a model that was trained on another split.
@@ -192,7 +201,7 @@ def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dic
     if model.task is None:
         raise ConfigError("this model was not trained on a task, so there is no test for it")
     data_dir = model.metrics.get("data_dir") if data_dir is None else data_dir
-    return model.task.test(
+    return model.task.examine(
         name,
         model.predict,
         split=model.metrics.get("split") or model.task.default_split,
@@ -365,6 +374,7 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
             "available": len(data.train),
             "used": model.used,
             "learned_from": len(model.learned_from),
+            **(review(model, data.train) if model.task.own else {}),
         },
         "seconds": {
             "total": round(time.perf_counter() - began, 3),

@@ -6,9 +6,20 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from nsr.semantics.primitives import PRIMITIVES
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a test process for each core
 settings.register_profile("nsr", deadline=None, derandomize=True, database=None)
 settings.load_profile("nsr")
+
+
+@pytest.fixture
+def own_primitives():
+    """Primitives that are registered in a test are forgotten after it."""
+    known = dict(PRIMITIVES)
+    yield
+    PRIMITIVES.clear()
+    PRIMITIVES.update(known)
 
 
 @pytest.fixture(scope="session")

@@ -310,7 +310,7 @@ TRAINED_ON = {
 @pytest.mark.parametrize(("name", "trained"), TRAINED_ON.items())
 def test_the_task_has_all_five_tests(small, name, trained):
     task = Pcfg(exceptions=2.0)
-    found = task.test(name, oracle, split=trained, seed=1)
+    found = task.examine(name, oracle, split=trained, seed=1)
     assert (found["test"], found["value"]) == (name, 100.0)
     test = task.load(trained, seed=1).test
     assert found["count"] == (
@@ -325,7 +325,7 @@ def test_the_task_has_all_five_tests(small, name, trained):
 def test_exceptions_tested_are_those_trained(small):
     task = Pcfg(exceptions=2.0)
     trained = dict(task.load("overgeneralisation", seed=5).train)
-    found = task.test(
+    found = task.examine(
         "overgeneralisation", lambda asked: [trained[each] for each in asked], split="overgeneralisation", seed=5
     )
     assert (found["value"], found["memorised"]) == (0.0, 100.0)
@@ -347,7 +347,7 @@ def test_exceptions_tested_are_those_trained(small):
 )
 def test_a_test_needs_a_model_trained_for_it(name, message):
     with pytest.raises(ConfigError) as error:
-        Pcfg().test(name, oracle, split="pcfgset")
+        Pcfg().examine(name, oracle, split="pcfgset")
     assert str(error.value).startswith(f"test {name!r} {message}")
     assert "\n" not in str(error.value)
 
@@ -358,7 +358,7 @@ def test_a_test_needs_a_model_trained_for_it(name, message):
 )
 def test_an_unknown_test_is_refused(task, known):
     with pytest.raises(ConfigError, match=f"^{task.name} has no test 'hop'; known tests: {known}$"):
-        task.test("hop", oracle, split=task.default_split)
+        task.examine("hop", oracle, split=task.default_split)
 
 
 # From the command line, with the oracle as the model

@@ -104,7 +104,7 @@ def add_option(group: argparse._ArgumentGroup, name: str, default: Any, descript
     )
 
 
-def encode(model: NSR, sentences: Iterable[tuple[str, str]]) -> list[Tokens]:
+def encode(model: NSR, sentences: Iterable[tuple[str, str | Tokens]]) -> list[Tokens]:
     """Sentences as tokens of words the model knows.
 
     Args:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsr.cli.common import Parser, encode
-from nsr.errors import ConfigError, DataError
+from nsr.errors import ConfigError
 
 if TYPE_CHECKING:
     from nsr.model import NSR
@@ -25,8 +25,8 @@ def add_arguments(parser: Parser) -> None:
     source.add_argument("--split", metavar="S", help="a split of the model's task (default: the one it was trained on)")
     source.add_argument(
         "--test",
-        metavar="NAME|FILE.tsv",
-        help=f"a test ({_tests()}), or own examples, a line each: input, a tab, output",
+        metavar="NAME|FILE",
+        help=f"a test ({_tests()}), or own examples: FILE.tsv (a line each: input, a tab, output) or FILE.jsonl",
     )
     parser.add_argument(
         "--part",
@@ -50,7 +50,7 @@ def run(arguments: Namespace) -> None:
         found = examine(model, arguments.test, data_dir=arguments.data_dir)
     elif arguments.test:
         if arguments.data_dir:
-            raise ConfigError("--data-dir is of no use with --test FILE.tsv; leave one of them out")
+            raise ConfigError("--data-dir is of no use with --test FILE; leave one of them out")
         found = score(model, _examples(model, _file(Path(arguments.test), tests)))
     else:
         found = evaluate(
@@ -81,18 +81,12 @@ def _file(path: Path, tests: tuple[str, ...]) -> Path:
 
 def _examples(model: NSR, path: Path) -> Examples:
     """A file's pairs as the model reads them."""
-    from nsr.semantics.primitives import Type
-    from nsr.tasks.pairs import read_pairs
+    from nsr.tasks.pairs import outputs, read_pairs
     from nsr.tasks.task import Examples
 
     pairs = read_pairs(path)
-    inputs = encode(model, ((f"{path}:{line}", text) for line, (text, _) in enumerate(pairs, start=1)))
-    if model.primitives.value_type is not Type.INT:
-        return Examples(tuple(inputs), tuple(tuple(text.split()) for _, text in pairs))
-    for line, (_, text) in enumerate(pairs, start=1):
-        if not text.strip().removeprefix("-").isdecimal():
-            raise DataError(f"{path}:{line}: the output must be a whole number, not {text!r}")
-    return Examples(tuple(inputs), tuple(int(text) for _, text in pairs))
+    inputs = encode(model, ((f"{path}:{line}", one) for line, (one, _) in enumerate(pairs, start=1)))
+    return Examples(tuple(inputs), outputs(pairs, model.primitives, path))
 
 
 def _table(found: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any
 
 from nsr.cli.common import Parser, add_option, number, whole
@@ -42,19 +42,19 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON on the last line")
 
-    defaults: dict[str, dict[str, Any]] = {}
+    options: dict[str, dict[str, Field]] = {}
     for name, task in TASKS.items():
         for each in fields(task):
-            defaults.setdefault(each.name, {})[name] = each.default
+            options.setdefault(each.name, {})[name] = each
     group = parser.add_argument_group("options of the task")
-    for name, of_task in defaults.items():
-        described = ", ".join(f"{task}: default {_spell(default)}" for task, default in of_task.items())
-        add_option(group, name, next(iter(of_task.values())), described)
+    for name, of_task in options.items():
+        described = ", ".join(f"{task}: {_describe(each)}" for task, each in of_task.items())
+        add_option(group, name, next(iter(of_task.values())).default, described)
     for section in fields(Config):
         settings = section.default_factory()
         group = parser.add_argument_group(f"settings: {section.name}", settings.__doc__.partition("\n")[0])
         for each in fields(settings):
-            add_option(group, each.name, each.default, f"{each.metadata['reason']} (default {_spell(each.default)})")
+            add_option(group, each.name, each.default, _describe(each))
 
 
 def run(arguments: Namespace) -> None:
@@ -66,7 +66,7 @@ def run(arguments: Namespace) -> None:
     if arguments.resume and arguments.out is None:
         raise ConfigError("--resume needs --out RUN, the folder of the run to continue")
     try:
-        model = train(**settings, progress=not quiet and sys.stderr.isatty())
+        model = train(**settings, progress=not quiet and sys.stderr.isatty(), tell=_tell)
     except KeyboardInterrupt:
         advice = "the same command with --resume continues" if arguments.out else "nothing is kept without --out"
         raise KeyboardInterrupt(advice) from None
@@ -75,19 +75,29 @@ def run(arguments: Namespace) -> None:
         print(json.dumps(model.metrics, ensure_ascii=False))
 
 
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
 def _summary(metrics: dict[str, Any], folder: str | None) -> str:
     """The metrics as a person reads them."""
     test, train = metrics["test"], metrics["train"]
-    return "\n".join(
-        [
-            f"test accuracy  {test['accuracy']:.2f}% of {test['count']} ({test['answered']:.2f}% answered)",
-            f"examples       {train['learned_from']} learned from, {train['used']} looked at, "
-            f"{train['available']} available",
-            f"seconds        {metrics['seconds']['total']:.1f}",
-            f"folder         {folder or 'none; --out RUN keeps the model'}",
-        ]
-    )
+    rows = [
+        f"test accuracy  {test['accuracy']:.2f}% of {test['count']} ({test['answered']:.2f}% answered)",
+        f"examples       {train['learned_from']} learned from, {train['used']} looked at, "
+        f"{train['available']} available",
+        f"seconds        {metrics['seconds']['total']:.1f}",
+        f"folder         {folder or 'none; --out RUN keeps the model'}",
+    ]
+    if "unexplained" in train:
+        rows.append(f"explained      {train['accuracy']:.2f}% of {train['available']} training pairs")
+        for each in train["unexplained"]:
+            rows += [f"  {each['input']}", f"    expected  {each['output']}", f"    answered  {each['answer']}"]
+    return "\n".join(rows)
 
 
-def _spell(default: Any) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)
+def _describe(option: Field) -> str:
+    """What an option is for, if that is said, and its default."""
+    default = str(option.default).lower() if isinstance(option.default, bool) else option.default
+    described = f"default {'none' if default == '' else default}"
+    return f"{option.metadata['reason']} ({described})" if "reason" in option.metadata else described

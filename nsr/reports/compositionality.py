@@ -48,7 +48,7 @@ class Measure:
     Attributes:
         label: its name.
         variant: what the model is trained on.
-        test: of :meth:`nsr.tasks.task.Task.test`; None for the accuracy on the test examples of the split.
+        test: of :meth:`nsr.tasks.task.Task.examine`; None for the accuracy on the test examples of the split.
         published: of each of NETWORKS, where there are figures.
     """
 

@@ -150,5 +150,8 @@ def primitive_set(name: str) -> PrimitiveSet:
         ConfigError: there is none; the message lists those there are.
     """
     if name not in PRIMITIVES:
-        raise ConfigError(f"unknown primitives {name!r}; known: {', '.join(sorted(PRIMITIVES))}")
+        raise ConfigError(
+            f"unknown primitives {name!r}; known: {', '.join(sorted(PRIMITIVES))}; own ones must be registered first, "
+            "see nsr.register_primitives"
+        )
     return PRIMITIVES[name]

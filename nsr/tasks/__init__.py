@@ -7,13 +7,14 @@ from typing import Any
 
 from nsr.errors import ConfigError
 from nsr.tasks.hint import Hint
+from nsr.tasks.pairs import Pairs
 from nsr.tasks.pcfg import Pcfg
 from nsr.tasks.scan import Scan
 from nsr.tasks.task import Dataset, Examples, Task
 
-__all__ = ["TASKS", "Dataset", "Examples", "Hint", "Pcfg", "Scan", "Task", "make_task"]
+__all__ = ["TASKS", "Dataset", "Examples", "Hint", "Pairs", "Pcfg", "Scan", "Task", "make_task"]
 
-TASKS: dict[str, type[Task]] = {"scan": Scan, "pcfg": Pcfg, "hint": Hint}
+TASKS: dict[str, type[Task]] = {"scan": Scan, "pcfg": Pcfg, "hint": Hint, "pairs": Pairs}
 
 
 def make_task(name: str, **options: Any) -> Task:

@@ -144,10 +144,10 @@ class Pcfg(Task):
             {"functions": map(count_functions, inputs), "depth": map(depth, inputs), "tokens": map(len, inputs)}
         )
 
-    def test(
+    def examine(
         self, name: str, predict: Predict, *, split: str, seed: int = 0, data_dir: Path | None = None
     ) -> dict[str, Any]:
-        """A test of Hupkes et al.; see :meth:`Task.test` and :data:`nsr.tasks.compositionality.TESTS`."""
+        """A test of Hupkes et al.; see :meth:`Task.examine` and :data:`nsr.tasks.compositionality.TESTS`."""
         if name not in TESTS:
             raise ConfigError(f"pcfg has no test {name!r}; known tests: {', '.join(TESTS)}")
         needed = {"substitutivity": CHANGED[:2], "localism": self.splits}.get(name, (name,))

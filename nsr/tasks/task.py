@@ -104,7 +104,8 @@ def group_by_size(sizes: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
 class Task(ABC):
     """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line.
 
-    ``tests`` names what :meth:`test` measures.
+    ``tests`` names what :meth:`examine` measures. The examples of a task that is ``own`` are the user's: nothing about
+    them is published, and training ends with a review of what it could not explain.
     """
 
     name: ClassVar[str]
@@ -112,6 +113,7 @@ class Task(ABC):
     default_split: ClassVar[str]
     primitives: ClassVar[str]
     tests: ClassVar[tuple[str, ...]] = ()
+    own: ClassVar[bool] = False
 
     @abstractmethod
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
@@ -172,7 +174,7 @@ class Task(ABC):
         """
         raise ConfigError(f"the inputs of {self.name} are not images; leave out --symbols")
 
-    def test(
+    def examine(
         self, name: str, predict: Predict, *, split: str, seed: int = 0, data_dir: Path | None = None
     ) -> dict[str, Any]:
         """What one of the task's ``tests`` measures of a model.

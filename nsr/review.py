@@ -1,0 +1,110 @@
+"""A review of a user's own pairs: what is odd about them before training, and what training could not explain."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from nsr.errors import InputError
+from nsr.learning.config import KnowledgeConfig
+from nsr.learning.knowledge import literal_words
+from nsr.model import NSR, show
+from nsr.semantics.values import Value
+from nsr.tasks.task import Examples, Tokens
+
+SHOWN = 5  # examples of a fault
+LEAST = 3  # inputs in which a word must have changed nothing
+
+
+def notes(train: Examples, knowledge: KnowledgeConfig) -> list[str]:
+    """What a user should know before training, a line each: contradictions, and what the learner might be told."""
+    return [*_contradictions(train), *_hints(train, knowledge)]
+
+
+def require_known_words(train: Examples, test: Examples) -> None:
+    """Refuse test inputs that have words which training lacks.
+
+    Raises:
+        InputError: the message names the first such word.
+    """
+    known = {word for tokens in train.inputs for word in tokens}
+    for number, tokens in enumerate(test.inputs, start=1):
+        for word in tokens:
+            if word not in known:
+                raise InputError(
+                    f"test pair {number}: no training input has the word {word!r}; add some, or --literals if words "
+                    "denote themselves"
+                )
+
+
+def review(model: NSR, train: Examples) -> dict[str, Any]:
+    """How much of its training pairs a model explains, and the shortest that it does not.
+
+    Returns:
+        ``{"accuracy", "unexplained"}``: in percent, and at most SHOWN of ``{"input", "output", "answer"}``; an answer
+        of None says that there is no derivation.
+    """
+    answered = zip(train.inputs, train.outputs, model.predict(train.inputs), strict=True)
+    wrong = [case for case in answered if case[1] != case[2]]
+    return {
+        "accuracy": round(100 * (1 - len(wrong) / len(train)), 4),
+        "unexplained": [
+            {"input": " ".join(tokens), "output": _plain(output), "answer": _plain(answer)}
+            for tokens, output, answer in _shortest(dict.fromkeys(wrong))
+        ],
+    }
+
+
+def _plain(value: Value | None) -> str | int | None:
+    return show(value) if isinstance(value, tuple) else value
+
+
+def _shortest(cases: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
+    """The few cases with the shortest inputs, which come first in a case."""
+    return sorted(cases, key=lambda case: len(case[0]))[:SHOWN]
+
+
+def _contradictions(train: Examples) -> Iterator[str]:
+    """The inputs that have several outputs, the shortest in full."""
+    found: dict[Tokens, dict[Value, None]] = defaultdict(dict)
+    for tokens, output in train:
+        found[tokens][output] = None
+    several = [(tokens, list(outputs)) for tokens, outputs in found.items() if len(outputs) > 1]
+    for tokens, outputs in _shortest(several):
+        shown = " and ".join(f"'{show(each)}'" for each in outputs)
+        yield f"contradiction: '{' '.join(tokens)}' has the outputs {shown}"
+    if len(several) > SHOWN:
+        yield f"contradiction: {len(several) - SHOWN} more inputs have several outputs"
+
+
+def _hints(train: Examples, knowledge: KnowledgeConfig) -> Iterator[str]:
+    """Options of :class:`KnowledgeConfig` that the pairs suggest."""
+    written = {token for output in train.outputs if isinstance(output, tuple) for token in output}
+    literals = literal_words(train.inputs, train.outputs) & written
+    if not knowledge.literals and 2 * len(literals) > len(written):
+        yield f"hint: {len(literals)} words occur in inputs and in outputs; if they denote themselves, add --literals"
+    for word, count in _idle_words(train).items():
+        if word not in knowledge.separators.split():
+            outermost = any(word in (tokens[0], tokens[-1]) for tokens in train.inputs)
+            yield (
+                f"hint: {count} inputs have the same output without {word!r}; if it means nothing, add "
+                f"--separators {word!r}{' --between false' if outermost else ''}"
+            )
+
+
+def _idle_words(train: Examples) -> Counter[str]:
+    """The words that never change the output where inputs with and without them are known, and in how many."""
+    outputs: dict[Tokens, set[Value]] = defaultdict(set)
+    for tokens, output in train:
+        outputs[tokens].add(output)
+    same: Counter[str] = Counter()
+    changing: set[str] = set()
+    for tokens, found in outputs.items():
+        for word in dict.fromkeys(tokens):
+            rest = outputs.get(tuple(token for token in tokens if token != word))
+            if rest == found:
+                same[word] += 1
+            elif rest is not None:
+                changing.add(word)
+    return Counter({word: count for word, count in same.items() if count >= LEAST and word not in changing})
