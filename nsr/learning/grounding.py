@@ -22,7 +22,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -75,27 +75,21 @@ def ground(
     return _Grounding(perception, inputs, outputs, space, config, generator).run()
 
 
+@dataclass
 class _Grounding:
     """The steps, and what they have found so far; arguments as of :func:`ground`."""
 
-    def __init__(
-        self,
-        perception: ImagePerception,
-        inputs: PackedPictures,
-        outputs: Sequence[Value],
-        space: Space,
-        config: Config,
-        generator: np.random.Generator,
-    ) -> None:
-        self.perception = perception
-        self.inputs = inputs
-        self.outputs = outputs
-        self.space = space
-        self.config = config
-        self.generator = generator
-        self.lengths = inputs.lengths
-        self.counts = np.zeros((len(inputs.pool), 0), np.float32)  # how often each image was taken for each symbol
-        self.entries: dict[Key, Entry] = {}
+    perception: ImagePerception
+    inputs: PackedPictures
+    outputs: Sequence[Value]
+    space: Space
+    config: Config
+    generator: np.random.Generator
+    entries: dict[Key, Entry] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lengths = self.inputs.lengths
+        self.counts = np.zeros((len(self.inputs.pool), 0), np.float32)  # how often each image was taken for each symbol
 
     def run(self) -> Lexicon:
         """Take the three steps."""
@@ -129,7 +123,7 @@ class _Grounding:
         known = len(self.perception.symbols)
         readings = self.read(rows)
         results = [self.outputs[row] for row in rows.tolist()]
-        places = [_Cells.of(np.delete(readings, place, axis=1), results, known) for place in range(length)]
+        places = [_Cells.of(np.delete(readings, place, axis=1), results) for place in range(length)]
         place = int(np.argmin([cells.entropy() for cells in places]))
         cells = places[place]
         functions = cells.functions()
@@ -260,7 +254,7 @@ class _Cells:
     values: tuple[Value, ...]
 
     @classmethod
-    def of(cls, arguments: np.ndarray, results: Sequence[Value], symbols: int) -> _Cells:
+    def of(cls, arguments: np.ndarray, results: Sequence[Value]) -> _Cells:
         values = tuple(dict.fromkeys(results))
         number = {value: index for index, value in enumerate(values)}
         distinct, cell = np.unique(arguments, axis=0, return_inverse=True)
