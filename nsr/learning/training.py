@@ -193,7 +193,8 @@ class Trainer:
         done = accuracy >= (1.0 if last else learning.threshold)
         patience = 1 if accuracy >= max(position.reached - SLACK, TRUSTED) else PATIENCE
         done |= position.round >= learning.rounds or stale >= patience
-        if done and (position.settled or (position.round == 0 and not last)):
+        untouched = position.round == 0 and (not last or position.simplified)  # nothing was left to learn
+        if done and (position.settled or untouched):
             start = Position(position.stage, simplified=position.simplified, sight=position.sight)
             if last and self.perceives and position.turn < learning.turns:
                 record |= self.refine(generator)
