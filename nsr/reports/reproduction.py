@@ -156,12 +156,14 @@ TABLES: dict[str, Table] = {
         (
             ImageVariant("handwriting, split at random", True),
             ImageVariant("handwriting, unseen writers", True, WRITERS),
-            ImageVariant("drawn strokes", False),
-            ImageVariant("drawn strokes, quick", False, {"quick": True}),
         ),
         IMAGES_PUBLISHED,
         f"{ARXIV} NSR paper: Li et al. (2024), arXiv 2210.01603, as quoted in reviews of it; its image encoder was "
         "trained on symbols before. Published figures are of HINT's own images, split at random.",
+    ),
+    "hint-images-drawn": ImageTable(
+        "HINT, images drawn here",
+        (ImageVariant("drawn strokes", False), ImageVariant("drawn strokes, quick", False, {"quick": True})),
     ),
     "hint-images-given": ImageTable(
         "HINT, images, modules given",
