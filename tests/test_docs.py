@@ -87,8 +87,8 @@ def test_grammars_are_those_exported(page):
 
 @pytest.mark.parametrize("results", sorted((ROOT / "results").glob("*.md")), ids=lambda results: results.name)
 def test_tables_are_those_of_the_results(results):
-    task = next((name for name in ("pcfg", "hint") if name in results.stem), "scan")
-    page = ROOT / "docs" / f"{task}.md"
+    pages = ("images", "pcfg", "hint")
+    page = ROOT / "docs" / f"{next((name for name in pages if name in results.stem), 'scan')}.md"
     text = re.sub(r"^# .*\n\n", "", results.read_text(encoding="utf-8")).replace("\n## ", "\n### ")
     assert text.strip() in page.read_text(encoding="utf-8"), f"{page.name} has another table than {results.name}"
 
