@@ -128,6 +128,8 @@ class NoisyTokens:
         memory: how many observations the table counts for, for each word.
     """
 
+    certain = False
+
     def __init__(self, symbols: Sequence[str], table: Mapping[str, Mapping[str, float]], memory: float = 1.0) -> None:
         self.symbols = tuple(symbols)
         self.counts = {
@@ -172,6 +174,12 @@ class NoisyTokens:
             self.seen.append((tuple(words), tuple(row[: len(words)]), weight))
             for word, symbol in zip(words, row, strict=False):
                 self.counts[word][symbol] = self.counts[word].get(symbol, 0.0) + weight
+
+    def learn(self, inputs: Sequence[Sequence[str]], symbols: np.ndarray, weights: np.ndarray) -> None:
+        """Nothing more than :meth:`fit` has learned."""
+
+    def attend(self, symbols: np.ndarray, lengths: np.ndarray, weights: np.ndarray, kinds: np.ndarray) -> None:
+        """Any symbol may follow any."""
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int) -> np.ndarray:

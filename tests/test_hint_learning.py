@@ -143,4 +143,5 @@ def test_the_published_concepts(concept, tmp_path_factory):
 
 
 def test_options_of_the_task_are_dataclass_fields():
-    assert [each.name for each in dataclasses.fields(make_task("hint"))] == ["input", "concept", "shots"]
+    names = [each.name for each in dataclasses.fields(make_task("hint"))]
+    assert names == ["input", "concept", "shots", "symbols", "symbol_split", "quick"]
