@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -55,6 +56,23 @@ def _unique_codes(codes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]
     first = place[place >= 0]
     place[codes[first]] = np.arange(len(first))
     return first, place[codes]
+
+
+def take_ragged(bounds: np.ndarray, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Choose from sequences that stand behind each other in one array.
+
+    Args:
+        bounds: where each sequence begins, and where the last one ends, shape (B + 1,).
+        indices: of the sequences chosen, C of them; -1 is the last one.
+
+    Returns:
+        items: where the items of the chosen sequences are in the array, shape (T,).
+        bounds: of the chosen sequences, shape (C + 1,).
+    """
+    places = np.arange(len(bounds) - 1)[np.asarray(indices, np.int64)]
+    starts, sizes = bounds[places], np.diff(bounds)[places]
+    chosen = np.concatenate([[0], np.cumsum(sizes)])
+    return np.repeat(starts - chosen[:-1], sizes) + np.arange(chosen[-1]), chosen
 
 
 def ragged_to_padded(rows: list[np.ndarray] | list[tuple[int, ...]], fill: int) -> tuple[np.ndarray, np.ndarray]:

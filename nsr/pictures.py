@@ -8,6 +8,8 @@ from typing import overload
 
 import numpy as np
 
+from nsr.arrays import take_ragged
+
 
 @dataclass(frozen=True, eq=False)
 class ImagePool:
@@ -93,12 +95,8 @@ class PackedPictures(Sequence[Pictures]):
 
     def take(self, indices: Sequence[int]) -> PackedPictures:
         """The inputs at these places, in this order."""
-        places = np.arange(len(self))[np.asarray(indices, np.int64)]
-        starts, sizes = self.bounds[places], self.lengths[places]
-        bounds = np.concatenate([[0], np.cumsum(sizes)])
-        return PackedPictures(
-            self.pool, self.ids[np.repeat(starts - bounds[:-1], sizes) + np.arange(bounds[-1])], bounds
-        )
+        items, bounds = take_ragged(self.bounds, indices)
+        return PackedPictures(self.pool, self.ids[items], bounds)
 
     @property
     def lengths(self) -> np.ndarray:

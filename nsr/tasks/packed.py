@@ -8,6 +8,8 @@ from typing import overload
 
 import numpy as np
 
+from nsr.arrays import take_ragged
+
 Tokens = tuple[str, ...]
 AT_ONCE = 1024  # sequences unpacked at once
 
@@ -58,11 +60,8 @@ class PackedTokens(Sequence[Tokens]):
 
     def take(self, indices: Sequence[int]) -> PackedTokens:
         """The sequences at these places, in this order."""
-        places = np.arange(len(self))[np.asarray(indices, np.int64)]  # so that -1 is the last one
-        starts, sizes = self.bounds[places], self.lengths[places]
-        bounds = np.concatenate([[0], np.cumsum(sizes)])
-        rows = np.repeat(starts - bounds[:-1], sizes) + np.arange(bounds[-1])
-        return PackedTokens(self.vocabulary, self.codes[rows], bounds)
+        items, bounds = take_ragged(self.bounds, indices)
+        return PackedTokens(self.vocabulary, self.codes[items], bounds)
 
     def hashes(self) -> np.ndarray:
         """A number of 64 bits for each sequence, the same for the same codes; shape (B,)."""
