@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from nsr.semantics.primitives import PRIMITIVES
+from nsr.tasks import TASKS
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a test process for each core
 settings.register_profile("nsr", deadline=None, derandomize=True, database=None)
@@ -20,6 +21,15 @@ def own_primitives():
     yield
     PRIMITIVES.clear()
     PRIMITIVES.update(known)
+
+
+@pytest.fixture
+def own_tasks():
+    """Tasks that are added in a test are forgotten after it."""
+    known = dict(TASKS)
+    yield
+    TASKS.clear()
+    TASKS.update(known)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,23 @@
-"""The README and the docs say what is true: their Python runs, their commands print what they show, their links lead
-somewhere.
+"""The README and the docs say what is true: their Python runs, their commands print what they show, their pictures of
+trees are those drawn, their links lead somewhere. And they make a site.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import re
 import shlex
+import subprocess
+import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from nsr.cli.main import main
+from nsr.cli.main import COMMANDS, main
+from nsr.reports.reproduction import TABLES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "data/README.md")]
@@ -45,7 +50,7 @@ def workplace(tmp_path_factory):
 
 
 @pytest.fixture
-def page(request, workplace, monkeypatch, own_primitives):
+def page(request, workplace, monkeypatch, own_primitives, own_tasks):
     """A page; the runs that it talks about are in the working folder."""
     monkeypatch.chdir(workplace)
     monkeypatch.setenv("COLUMNS", "100")
@@ -60,11 +65,14 @@ def page(request, workplace, monkeypatch, own_primitives):
 
 @pytest.mark.parametrize("page", READ, indirect=True)
 def test_a_page_is_true_from_top_to_bottom(page, capsys):
-    """Its Python runs, its commands print what they show (on files that its Python wrote), its lexicons are learned."""
+    """Its Python runs, its commands print what they show (on files that its Python wrote), its lexicons are learned.
+
+    The pictures of trees that its commands draw are those in ``docs/pictures``.
+    """
     scope: dict[str, object] = {}
     for language, block in blocks(page):
         if language == "python":
-            exec(compile(block, page.name, "exec"), scope)
+            exec(compile(block, page.name, "exec", dont_inherit=True), scope)
             output = capsys.readouterr().out
             for line in block.splitlines():
                 assert not line.startswith("# ") or line.removeprefix("# ") in output, f"{page.name} shows {line!r}"
@@ -77,6 +85,8 @@ def test_a_page_is_true_from_top_to_bottom(page, capsys):
                 assert mask(found) == mask(shown), command
         elif language == "lexicon":
             assert block in [file.read_text(encoding="utf-8") for file in Path("runs").glob("*/lexicon.nsr")]
+    for picture in Path().glob("*.svg"):
+        assert picture.read_bytes() == (ROOT / "docs" / "pictures" / picture.name).read_bytes(), f"copy {picture} there"
 
 
 @pytest.mark.parametrize("page", READ, indirect=True)
@@ -84,6 +94,23 @@ def test_grammars_are_those_exported(page):
     exported = [file.read_text(encoding="utf-8") for file in Path().glob("*/grammar.lark")]
     for language, block in blocks(page):
         assert language != "lark" or any(block in grammar for grammar in exported)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_that_take_too_long_for_a_test_can_be_read(page, monkeypatch, capsys):
+    for module in COMMANDS.values():
+        monkeypatch.setattr(module, "run", lambda arguments: None, raising=False)
+    for language, block in blocks(page):
+        if language == "sh":
+            for command in re.findall(r"^nsr (.*)", block, re.M):
+                assert main(shlex.split(command, comments=True)) == 0, f"{command}: {capsys.readouterr().err}"
+            for names in re.findall(r"reproduce_tables\.py((?: [a-z-]+)+?)(?=\s+--|\s*$)", block, re.M):
+                assert set(names.split()) <= set(TABLES), names
+
+
+def test_all_tables_are_listed():
+    listed = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), re.M)
+    assert sorted(listed) == sorted(TABLES)
 
 
 @pytest.mark.parametrize("results", sorted((ROOT / "results").glob("*.md")), ids=lambda results: results.name)
@@ -116,3 +143,31 @@ def test_ci_runs_the_command_of_the_readme():
     command = re.findall(r"^python3 -m venv .*pytest.*$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     assert len(command) == 1
     assert "sed -n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+class Loaded(HTMLParser):
+    """The addresses that a page loads by itself."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        if tag in ("img", "link", "script", "iframe", "source"):
+            self.addresses += [value for name, value in attributes if name in ("src", "href") and value]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("mkdocs") is None, reason="needs mkdocs: pip install nsr[docs]")
+def test_the_pages_make_a_site_without_warnings(tmp_path):
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    made = {page.stem: page.read_text(encoding="utf-8") for page in tmp_path.glob("*.html")}
+    assert {page.stem for page in (ROOT / "docs").glob("*.md")} < made.keys()
+    for name, page in made.items():
+        assert not [each for each in Loaded(page).addresses if re.match("(https?:)?//", each)], f"{name} loads these"
+        assert not re.search(":(class|func|meth|data|mod|attr):", page), f"{name} shows a role"
+    for name in ("train", "load", "evaluate", "NSR.predict", "GSS.pretty", "Task.load", "register_primitives"):
+        assert f'id="nsr.{name}"' in made["api"]

@@ -194,6 +194,7 @@ def test_images_are_in_the_file():
     images = np.random.default_rng(0).integers(0, 256, (3, 45, 45)).astype(np.uint8)
     page = page_of(jump_left_twice(inputs=("#7", "#8", "#9")), "jump left twice", images)
     assert len(page.addresses) == 6  # in the heading and in the nodes
+    assert "span" in page.tags  # behind the images of the heading the sentence breaks as a whole
     for address, expected in zip(page.addresses, [*images] * 2, strict=True):
         content = base64.b64decode(address.removeprefix("data:image/png;base64,"))
         assert (np.asarray(image.open(io.BytesIO(content))) == expected).all()

@@ -48,6 +48,7 @@ body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em; }}
 h1, p, table {{ max-width: 60em; }}
 h1 {{ font-size: 1.4em; margin: 0 0 .6em; overflow-wrap: anywhere; }}
 h1 img {{ height: 1.8em; vertical-align: middle; margin-right: 2px; }}
+h1 span {{ display: inline-block; }}
 h2 {{ font-size: 1.1em; margin: 1.8em 0 .5em; }}
 table {{ border-collapse: collapse; }}
 th, td {{ padding: .25em 1.5em .25em 0; text-align: left; vertical-align: baseline; overflow-wrap: anywhere; }}
@@ -122,7 +123,7 @@ def to_html(gss: GSS, sentence: str, images: Images | None = None) -> str:
     rows = (f"<tr><td>{_html(symbol)}</td><td>{_html(program)}</td></tr>" for symbol, program in _programs(gss))
     return PAGE.format(
         sentence=_html(sentence),
-        heading=f"{shown} {_html(sentence)}" if shown else _html(sentence),
+        heading=f"{shown} <span>{_html(sentence)}</span>" if shown else _html(sentence),
         answer="none: there is no derivation" if gss.value is MISSING else _html(format_value(gss.value)),
         log_prob=gss.log_prob,
         picture=to_svg(gss, images, legend=False),
