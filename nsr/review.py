@@ -42,7 +42,7 @@ def review(model: NSR, train: Examples) -> dict[str, Any]:
     """How much of its training pairs a model explains, and the shortest that it does not.
 
     Returns:
-        ``{"accuracy", "unexplained"}``: in percent, and at most SHOWN of ``{"input", "output", "answer"}``; an answer
+        ``{"accuracy", "unexplained"}``, in percent, and at most SHOWN of ``{"input", "output", "answer"}``. An answer
         of None says that there is no derivation.
     """
     answered = zip(train.inputs, train.outputs, model.predict(train.inputs), strict=True)

@@ -185,8 +185,8 @@ class Task(ABC):
             split: the split it was trained on; so ``seed`` and ``data_dir``.
 
         Returns:
-            ``{"test", "measure", "value", "count"}`` and further figures: ``value`` and these in percent, ``count`` the
-            number of cases.
+            ``{"test", "measure", "value", "count"}`` and further figures; ``value`` and these are in percent, ``count``
+            is the number of cases.
 
         Raises:
             ConfigError: there is no such test, or it needs a model that was trained on another split.
