@@ -188,17 +188,16 @@ class Trainer:
             "accuracy": accuracy,
         }
         stale = 0 if accuracy > position.best else position.stale + 1
-        done = accuracy >= (1.0 if last else learning.threshold)
+        reached = accuracy >= (1.0 if last else learning.threshold)
         patience = 1 if accuracy >= max(position.reached - SLACK, TRUSTED) else PATIENCE
-        done |= position.round >= learning.rounds or stale >= patience
+        done = reached or position.round >= learning.rounds or stale >= patience
         untouched = position.round == 0 and (not last or position.simplified)  # nothing was left to learn
         if done and (position.settled or untouched):
             start = Position(position.stage, simplified=position.simplified, sight=position.sight)
             if last and self.perceives and position.turn < learning.turns:
                 record |= self.refine(generator)
                 return replace(start, turn=position.turn + 1), record
-            reached = accuracy if position.stale else position.reached
-            return replace(start, stage=position.stage + 1, reached=reached), record
+            return replace(start, stage=position.stage + 1, reached=position.reached if reached else accuracy), record
         if done and not position.simplified:
             record |= self.simplify(pool, deduction, solved, generator, position.sight)
             if record["agreed"] or record["dropped"] or record["replaced"]:
