@@ -142,8 +142,8 @@ TABLES: dict[str, Table] = {
                 "no replay of unsolved expressions": {"replay": False},
             }.items()
         },
-        note="Learned from expressions of at most 13 tokens out of 10,000, in at most 5 rounds a stage, so that what does "
-        "not converge ends.",
+        note="Learned from expressions of at most 13 tokens out of 10,000, in at most 5 rounds a stage, so that what "
+        "does not converge ends.",
     ),
     "hint-swap": SubsetTable(
         "HINT, one module learned and the other given",
