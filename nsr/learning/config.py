@@ -80,9 +80,6 @@ class LearningConfig:
     batch: int = setting(768, "sentences learned from in a round, half of them solved ones")
     consistency: int = setting(4, "passes of weighing candidates by their agreement with those of other sentences")
     patterns: bool = setting(True, "weigh candidates by where other examples have words of no meaning")
-    place_empty: bool = setting(
-        False, "while words of no meaning have no place, look for rivals of what is solved, and do not trust the parser"
-    )
     replay: bool = setting(True, "half of a batch are unsolved examples; otherwise a batch is drawn as they come")
     accept: float = setting(0.8, "agreement with its evidence that a new program needs")
     support: float = setting(1.0, "weight of evidence that a new program needs")

@@ -66,6 +66,10 @@ class Candidates:
         """The candidates of these rows."""
         return replace(self, **{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
+    def containing(self, symbols: Sequence[int]) -> np.ndarray:
+        """Whether each tree has one of these symbols, shape (C,)."""
+        return (np.isin(self.symbols, symbols) & (self.heads != ABSENT)).any(axis=1)
+
     def then(self, other: Candidates) -> Candidates:
         """These candidates and behind them others of the same batch."""
         width = max(self.heads.shape[1], other.heads.shape[1])

@@ -3,11 +3,13 @@
 Rival explanations leave uses behind that happen to work: another arity, or the same with dependents elsewhere. What
 all examples can do without is dropped, so that the lexicon licenses one use of a symbol unless examples need more. And
 what explains all examples may still be needlessly complex: a function of two arguments that are one list cut in two.
-So examples are explained again as if a symbol had no program yet and could only have fewer arguments.
+So examples are explained again as if a symbol had no program yet and could only have fewer arguments. Where words
+without meaning depend changes no result: of several conventions that the examples left open, one is looked for.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,13 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from nsr.learning.config import SearchConfig
+from nsr.learning.config import Config, SearchConfig
 from nsr.learning.consistency import Nodes, Use
 from nsr.learning.deduction import Candidates, Modules, candidates, execute
 from nsr.learning.proposals import Proposals, propose
-from nsr.semantics.lexicon import Lexicon
+from nsr.semantics.lexicon import Entry, Lexicon, Signature
 from nsr.semantics.programs import size
 from nsr.syntax.signatures import DependencyGrammar
+
+CHALLENGES = 64  # examples, the simplest first, on which a simpler use must hold
 
 
 def superfluous(
@@ -82,6 +86,90 @@ def rivals(
     grammar = DependencyGrammar.of(lexicon, modules.parser.given.between, fewer)
     rival = replace(modules, lexicon=lexicon, parser=modules.parser.given_that(grammar))
     return rival, propose(rival, inputs, wanted, {}, config, generator)
+
+
+def convention(
+    modules: Modules, wanted: np.ndarray, solutions: Candidates, config: Config
+) -> tuple[Lexicon, Candidates] | None:
+    """One pattern of dependents for all heads with as many arguments that have words without value among them.
+
+    Looked for where there are several patterns. All that have as many words without value as one of those are tried on
+    the shortest solutions that have such words.
+
+    Args:
+        modules: the machine.
+        wanted: value ids of the outputs of B examples.
+        solutions: trees that have them.
+        config: how many trees are tried for each; of the solutions with each head, at most ``error_rate`` may be lost.
+
+    Returns:
+        the lexicon with that pattern only, and the trees with the wanted values under it; None if there are not several
+        patterns, or none alone does.
+    """
+    lexicon, best = modules.lexicon, None
+    rows = np.flatnonzero(solutions.containing(lexicon.valueless))
+    shown = solutions.take(np.sort(rows[np.argsort(solutions.lengths[rows], kind="stable")[:CHALLENGES]]))
+    for arity in [arity for arity, found in _patterns(lexicon).items() if len(found) > 1]:
+        heads = [key.symbol for key, entry in lexicon.entries.items() if key.arity == arity and _with_empty(entry)]
+        outcomes = []
+        for pattern in _conceivable(lexicon, arity):
+            agreed = _agreed(lexicon, arity, pattern)
+            grammar = DependencyGrammar.of(agreed, config.knowledge.between)
+            found = _parsed(modules, grammar, shown, config.search.trees)
+            found = found.take(np.flatnonzero(execute(modules, found).results == wanted[found.sentence]))
+            solved = np.isin(shown.sentence, found.sentence)
+            shares = (solved[shown.containing([head])] for head in heads)
+            share = min((each.mean() for each in shares if len(each)), default=0.0)
+            outcomes.append((share, agreed, found))
+        most = max(outcomes, key=lambda outcome: outcome[0])
+        if most[0] >= 1 - config.induction.error_rate:
+            lexicon, best = most[1:]
+    return None if best is None else (lexicon, best)
+
+
+def _with_empty(entry: Entry) -> bool:
+    """Whether some of its dependents may have no value."""
+    return any(each.empty for each in entry.signatures)
+
+
+def _patterns(lexicon: Lexicon) -> dict[int, Counter[Signature]]:
+    """By number of arguments, the signatures with words without value, and how many symbols have each."""
+    patterns: dict[int, Counter[Signature]] = {}
+    for key, entry in lexicon.entries.items():
+        patterns.setdefault(key.arity, Counter()).update(each for each in entry.signatures if each.empty)
+    return patterns
+
+
+def _conceivable(lexicon: Lexicon, arity: int) -> list[Signature]:
+    """The signatures that could be the only one with words without value, those that most symbols have first."""
+    seen = _patterns(lexicon)[arity]
+    found = set()
+    for each in seen:
+        before = each.left - sum(place < each.left for place in each.empty)  # arguments in front of the head
+        for places in itertools.combinations(range(arity + len(each.empty) + 1), len(each.empty)):
+            others = [place for place in range(arity + len(each.empty) + 1) if place not in places]
+            head = others[before]
+            empty = tuple(place - (place > head) for place in places)
+            found.add(Signature(head, arity + len(each.empty) - head, empty))
+    return sorted(found, key=lambda each: (-seen[each], each))
+
+
+def _agreed(lexicon: Lexicon, arity: int, pattern: Signature) -> Lexicon:
+    """The lexicon with this pattern in the place of all with words without value."""
+    entries = dict(lexicon.entries)
+    for key, entry in entries.items():
+        if key.arity == arity and _with_empty(entry):
+            plain = {each for each in entry.signatures if not each.empty}
+            entries[key] = replace(entry, signatures=frozenset(plain | {pattern}))
+    return replace(lexicon, entries=entries)
+
+
+def _parsed(modules: Modules, grammar: DependencyGrammar, sentences: Candidates, trees: int) -> Candidates:
+    """The trees of these sentences that a grammar licenses."""
+    parses = modules.parser.licensed_by(grammar).parse(sentences.symbols, sentences.lengths, trees)
+    row, tree = np.nonzero(np.isfinite(parses.log_probs))
+    found = sentences.take(row)
+    return replace(found, heads=parses.heads[row, tree], log_probs=parses.log_probs[row, tree])
 
 
 def _simplicity(lexicon: Lexicon, use: Use) -> tuple:

@@ -29,9 +29,8 @@ from nsr.learning.deduction import Candidates, Deduction, Modules, decode, deduc
 from nsr.learning.knowledge import given_lexicon
 from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose
-from nsr.learning.pruning import rivals, superfluous, without
+from nsr.learning.pruning import CHALLENGES, convention, rivals, superfluous, without
 from nsr.learning.sampling import sample
-from nsr.semantics.execution import ABSENT
 from nsr.semantics.induction import Hypothesis, Space
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import Value
@@ -39,7 +38,6 @@ from nsr.syntax.scorer import VIEWS
 from nsr.syntax.signatures import UNKNOWN_CLASS, DependencyGrammar
 
 TEMPERED = 0.1  # trust of the sampler in the parser while a stage makes no progress
-CHALLENGES = 64  # examples, the simplest first, on which a simpler program must hold
 TURNS = 3  # of weighing candidates and supposing programs
 RETRAINED = 500  # examples that the parser of a model that is built upon is trained further on, at least
 PATIENCE = 5  # rounds without improvement after which a stage ends
@@ -190,20 +188,19 @@ class Trainer:
             "accuracy": accuracy,
         }
         stale = 0 if accuracy > position.best else position.stale + 1
-        done = accuracy >= (1.0 if last else learning.threshold)
+        reached = accuracy >= (1.0 if last else learning.threshold)
         patience = 1 if accuracy >= max(position.reached - SLACK, TRUSTED) else PATIENCE
-        done |= position.round >= learning.rounds or stale >= patience
+        done = reached or position.round >= learning.rounds or stale >= patience
         untouched = position.round == 0 and (not last or position.simplified)  # nothing was left to learn
         if done and (position.settled or untouched):
             start = Position(position.stage, simplified=position.simplified, sight=position.sight)
             if last and self.perceives and position.turn < learning.turns:
                 record |= self.refine(generator)
                 return replace(start, turn=position.turn + 1), record
-            reached = accuracy if position.stale else position.reached
-            return replace(start, stage=position.stage + 1, reached=reached), record
+            return replace(start, stage=position.stage + 1, reached=position.reached if reached else accuracy), record
         if done and not position.simplified:
             record |= self.simplify(pool, deduction, solved, generator, position.sight)
-            if record["dropped"] or record["replaced"]:
+            if record["agreed"] or record["dropped"] or record["replaced"]:
                 return replace(position, simplified=True, best=-1.0, stale=0), record
         if done:
             if not self.imitates(position.sight):
@@ -243,8 +240,6 @@ class Trainer:
             guess: whether several nodes of a tree may be without program, the leaves among them being guessed.
         """
         learning, modules = self.config.learning, self.modules
-        if self.unplaced:
-            solved = self.settled(solved, deduction)
         if learning.replay:
             failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
             kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
@@ -288,17 +283,6 @@ class Trainer:
             "sight": sight,
         }
 
-    def settled(self, solved: np.ndarray, deduction: Deduction) -> np.ndarray:
-        """The solved examples without words of no meaning.
-
-        Where such a word depends does not change the result, so the parser's first choice is arbitrary.
-        """
-        trees = deduction.trees
-        if not len(trees):
-            return solved
-        arbitrary = (np.isin(trees.symbols, self.modules.lexicon.valueless) & (trees.heads != ABSENT)).any(axis=1)
-        return solved & ~arbitrary[np.maximum(deduction.row, 0)]
-
     def abduce(self, examples: np.ndarray, generator: np.random.Generator, guess: bool) -> Proposals:
         """Explanations of unsolved examples."""
         config = self.config.search
@@ -314,8 +298,7 @@ class Trainer:
     ) -> tuple[np.ndarray, dict[Key, KeyEvidence], dict[Key, Hypothesis]]:
         """Weigh candidates by what they say of the lexicon, and suppose programs by the candidates' weights, in turn.
 
-        The first turn lets all candidates speak. What the parser has learned so far is not believed when guessing, nor
-        while words of no meaning have no place, if so configured: it would choose their place at random.
+        The first turn lets all candidates speak. What the parser has learned so far is not believed when guessing.
 
         Returns:
             the weights, shape (C,), the evidence, and the programs supposed for keys that have none that fits.
@@ -325,7 +308,7 @@ class Trainer:
         with self.clock("abduce"):
             execution = execute(modules, trees, proposals.revised)
             nodes = Nodes(proposals, execution, modules.parser.given)
-        trust_in_trees = 0.0 if guess or self.unplaced else 1.0
+        trust_in_trees = 0.0 if guess else 1.0
         supposed = None
         for turn in range(TURNS):
             with self.clock("abduce"):
@@ -364,6 +347,14 @@ class Trainer:
         with self.clock("abduce"):
             inputs, wanted = [self.inputs[index] for index in pool[chosen]], self.wanted[pool[chosen]]
             own = _solutions(deduction, chosen, 0)
+            agreed = None if self.known else convention(modules, wanted, own, self.config)
+        if agreed is not None:
+            modules.lexicon, trees = agreed
+            plain = own.take(np.flatnonzero(~own.containing(modules.lexicon.valueless)))
+            weights = 1 / np.bincount(trees.sentence)[trees.sentence]
+            self.fit_parser(plain.then(trees), np.concatenate([np.ones(len(plain)), weights]), generator, sight)
+            return {"agreed": len(trees), "dropped": 0, "replaced": 0}
+        with self.clock("abduce"):
             dropped = superfluous(modules, inputs, wanted, own, self.config.search, generator)
             dropped = {use for use in dropped if use.key.symbol not in self.fixed}
             modules.lexicon = without(modules.lexicon, dropped)
@@ -373,7 +364,7 @@ class Trainer:
             right = np.flatnonzero(execute(modules, trees).results == deduction.results[solved])
             trees = trees.take(_draw(right, self.config.learning.pool, generator))
             self.fit_parser(trees, np.ones(len(trees)), generator, sight)
-        return {"dropped": len(dropped), "replaced": replaced}
+        return {"agreed": 0, "dropped": len(dropped), "replaced": replaced}
 
     def challenge(self, symbol: int, examples: np.ndarray, generator: np.random.Generator) -> bool:
         """Try to explain examples with fewer arguments for a symbol; whether that gave a simpler program."""
@@ -400,11 +391,6 @@ class Trainer:
                 modules.lexicon = revise(rival.lexicon, {key: evidence[key]}, {key: found}, config)
                 return True
         return False
-
-    @property
-    def unplaced(self) -> bool:
-        """Whether words of no meaning have no place yet, and that matters."""
-        return self.config.learning.place_empty and self.modules.lexicon.unplaced
 
     @property
     def perceives(self) -> bool:

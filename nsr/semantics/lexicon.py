@@ -86,12 +86,6 @@ class Lexicon:
         return {key: (entry.program, entry.signatures) for key, entry in self.entries.items()}
 
     @property
-    def unplaced(self) -> bool:
-        """Whether there are words without value, but no word is known to have one among its dependents."""
-        placed = any(each.empty for entry in self.entries.values() for each in entry.signatures)
-        return bool(self.valueless) and not placed
-
-    @property
     def valueless(self) -> list[int]:
         """The words without value."""
         return [key.symbol for key, entry in self.entries.items() if entry.program == Constant(EMPTY)]

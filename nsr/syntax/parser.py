@@ -102,10 +102,13 @@ class Parser:
 
     def relaxed(self) -> Parser:
         """The same parser with a grammar whose slots accept every class."""
-        relaxed = copy(self)
-        if self.grammar is not None:
-            relaxed.grammar = replace(self.grammar, accepts={})
-        return relaxed
+        return self if self.grammar is None else self.licensed_by(replace(self.grammar, accepts={}))
+
+    def licensed_by(self, grammar: DependencyGrammar) -> Parser:
+        """The same parser, masked by another grammar."""
+        changed = copy(self)
+        changed.grammar = grammar
+        return changed
 
     def given_that(self, given: DependencyGrammar) -> Parser:
         """The same parser with another grammar as what is given."""

@@ -69,7 +69,6 @@ IMAGE_SETTINGS = {
     "final": 2048,
     "batch": 512,
     "readings": 8,
-    "place_empty": True,
 }
 QUICK_SETTINGS = {"turns": 0, "first_steps": 70, "examples": 60_000, "views": 4}
 SUBSETS = ("I", "SS", "LS", "SL", "LL")
