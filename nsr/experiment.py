@@ -26,6 +26,7 @@ from nsr.errors import ConfigError, RunError
 from nsr.learning.config import Config
 from nsr.learning.training import Position
 from nsr.model import NSR
+from nsr.perception.perception import Perception
 from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
 from nsr.runs import parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
@@ -114,14 +115,18 @@ def train(
     return model
 
 
-def load(folder: str | Path) -> NSR:
+def load(folder: str | Path, perception: Perception | None = None) -> NSR:
     """The model of a finished run.
 
+    Args:
+        folder: of the run.
+        perception: that of the model, if it has one of its own; it is not kept in files.
+
     Raises:
-        RunError: the folder is missing, unfinished, damaged or of another version.
+        RunError: the folder is missing, unfinished, damaged or of another version, or needs another perception.
         ProgramError: its lexicon was edited and is wrong; the message says where.
     """
-    model = NSR.load(folder, make_task)
+    model = NSR.load(folder, make_task, perception)
     metrics = Path(folder) / "metrics.json"
     if metrics.is_file():
         model.metrics = parse_json(metrics.read_bytes(), metrics)

@@ -24,6 +24,7 @@ from nsr.learning.grounding import ground
 from nsr.learning.knowledge import given_lexicon, gold_names, perceive
 from nsr.learning.training import Clock, OnRound, Position, Trainer
 from nsr.perception.images import ImagePerception, pictures
+from nsr.perception.perception import Perception
 from nsr.perception.tokens import TokenPerception
 from nsr.pictures import PackedPictures, Pictures
 from nsr.runs import parse_json, read_folder, to_json, write_folder
@@ -37,7 +38,9 @@ from nsr.syntax.parser import GoldTrees, Parser
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import Task, Tokens
 
-Input = str | Sequence[str] | Pictures | Sequence[np.ndarray]
+Input = str | Sequence[str] | Pictures | Sequence[np.ndarray] | Sequence[Any]
+NEEDS_PERCEPTION = "was made with a perception of its own; load it with nsr.load(folder, perception=...)"
+HAS_PERCEPTION = "reads its inputs by itself; load it without a perception"
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class NSR:
     Args:
         primitives: name of the primitive set, see :data:`nsr.semantics.primitives.PRIMITIVES`.
         task: if given, it reads what users type; otherwise sentences are split at white space.
+        perception: ``learned`` or ``given``, as in the settings; or a perception of one's own, see
+            :class:`nsr.perception.perception.Perception`. That is not kept in files: :meth:`load` needs it again.
         seed: source of all randomness.
         settings: see :class:`nsr.learning.config.Config`; any of its options by name.
 
@@ -65,8 +70,17 @@ class NSR:
         ConfigError: an option does not exist or has an impossible value.
     """
 
-    def __init__(self, primitives: str = "list", *, task: Task | None = None, seed: int = 0, **settings: Any) -> None:
-        self.config = Config.of(**settings)
+    def __init__(
+        self,
+        primitives: str = "list",
+        *,
+        task: Task | None = None,
+        perception: Perception | str = "learned",
+        seed: int = 0,
+        **settings: Any,
+    ) -> None:
+        named = isinstance(perception, str)
+        self.config = Config.of(**settings, perception=perception if named else "learned")
         self.primitives = primitive_set(primitives)
         self.task = task
         self.seed = seed
@@ -75,6 +89,7 @@ class NSR:
         self.learned_from: set[int] = set()  # training examples that were not just checked but learned from
         self.used = 0  # training examples that were looked at
         self.clock = Clock()
+        self._perception = None if named else perception
         self._modules: Modules | None = None
         self._base: NSR | None = None
 
@@ -100,8 +115,10 @@ class NSR:
         What ``base`` knows of its words stays as it is; its own modules are not changed.
 
         Raises:
-            ConfigError: the two have different primitives or settings of the parser.
+            ConfigError: the two have different primitives or settings of the parser, or a perception of their own.
         """
+        if self._perception is not None or base._perception is not None:
+            raise ConfigError("a model with a perception of its own cannot build on another, nor another on it")
         if (base.primitives, base.config.parser) != (self.primitives, self.config.parser):
             raise ConfigError("a model can only build on one with the same primitives and settings of the parser")
         self._base = base
@@ -129,7 +146,9 @@ class NSR:
             raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
         drawn = self._drawn(inputs)
         sentences = (self.encode(inputs[index]) for index in drawn)
-        pairs = list(dict.fromkeys(zip(sentences, (self._value(outputs[index]) for index in drawn), strict=True)))
+        pairs = list(zip(sentences, (self._value(outputs[index]) for index in drawn), strict=True))
+        if self._perception is None:
+            pairs = list(dict.fromkeys(pairs))
         if not pairs:
             raise InputError("no examples to learn from")
         sentences, values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
@@ -159,9 +178,11 @@ class NSR:
         if isinstance(sentences[0], Pictures):
             self._ground(sentences, values)
             return
-        perception = perceive(sentences, values, self.config.knowledge)
-        if self.primitives.value_type is Type.LIST:
+        perception, literals = self._perception, set()
+        if perception is None:
+            perception = perceive(sentences, values, self.config.knowledge)
             literals = {word for each in sentences for word in each}.difference(perception.words)
+        if self.primitives.value_type is Type.LIST:
             self.constants = tuple(sorted({token for value in values for token in value} - literals))
         self.learned_from.clear()
         if self._base is not None:
@@ -269,7 +290,7 @@ class NSR:
         return chosen
 
     def encode(self, sentence: Input) -> Tokens:
-        """A sentence as tokens: text as the task (if any) reads it, tokens and images as they are.
+        """A sentence as tokens: text as the task (if any) reads it, tokens, images and all else as they are.
 
         Raises:
             InputError: it is empty, or the task cannot read it.
@@ -278,7 +299,7 @@ class NSR:
             tokens = sentence
         elif not isinstance(sentence, str):
             tokens = tuple(sentence)
-            if tokens and isinstance(tokens[0], np.ndarray):
+            if tokens and isinstance(tokens[0], np.ndarray) and self._perception is None:
                 tokens = pictures(tokens)
         else:
             tokens = self.task.encode(sentence) if self.task else tuple(sentence.split())
@@ -341,8 +362,9 @@ class NSR:
         """
         tokens = self.encode(sentence)
         found = self.derive([tokens])
+        names = tokens.names if isinstance(tokens, Pictures) else tuple(map(str, tokens))
         if not len(found.trees):
-            raise InputError(f"no tree was found for '{' '.join(tokens)}'")
+            raise InputError(f"no tree was found for '{' '.join(names)}'")
         row = max(int(found.row[0]), 0)
         trees = found.trees.take(np.array([row]))
         execution = execute(self.modules, trees)
@@ -351,7 +373,7 @@ class NSR:
         arities = execution.arity[0, :count].tolist()
         programs = [self.lexicon.program(key) for key in zip(symbols, arities, strict=True)]
         return GSS(
-            inputs=tokens.names if isinstance(tokens, Pictures) else tokens,
+            inputs=names,
             symbols=tuple(self.lexicon.symbols[symbol] for symbol in symbols),
             heads=trees.heads[0, :count],
             values=tuple(self.modules.executor.values[value] for value in execution.values[0, :count].tolist()),
@@ -376,11 +398,14 @@ class NSR:
             "seed": self.seed,
             "settings": self.config.to_json(),
         }
-        weights = {} if modules.perception.certain else {"perception.safetensors": modules.perception.weights()}
+        perception, weights = modules.perception, {}
+        if isinstance(perception, ImagePerception):
+            weights = {"perception.safetensors": perception.weights()}
+        own = {"kind": "own", "symbols": list(perception.symbols)}
         return {
             **weights,
             "config.json": to_json(config),
-            "vocabulary.json": to_json(modules.perception.to_json()),
+            "vocabulary.json": to_json(perception.to_json() if self._perception is None else own),
             "lexicon.nsr": modules.lexicon.to_text().encode(),
             "grammar.json": to_json(grammar.to_json()),
             "parser.safetensors": safetensors.save(modules.parser.scorer.state_dict()),
@@ -402,30 +427,43 @@ class NSR:
         write_folder(Path(folder), self.files())
 
     @classmethod
-    def load(cls, folder: str | Path, tasks: Callable[..., Task]) -> NSR:
+    def load(cls, folder: str | Path, tasks: Callable[..., Task], perception: Perception | None = None) -> NSR:
         """Read a model from a run folder.
 
         Args:
             folder: as :meth:`save` wrote it.
             tasks: makes the model's task from its name and options.
+            perception: that of the model, if it has one of its own.
 
         Raises:
-            RunError: the folder is missing, damaged or of another version.
+            RunError: the folder is missing, damaged or of another version, or the perception is not that of the model.
             ProgramError: the lexicon was edited and is wrong; the message says where.
         """
-        return cls.of_files(read_folder(Path(folder)), Path(folder), tasks)
+        return cls.of_files(read_folder(Path(folder)), Path(folder), tasks, perception)
 
     @classmethod
-    def of_files(cls, files: dict[str, bytes], folder: Path, tasks: Callable[..., Task]) -> NSR:
+    def of_files(
+        cls,
+        files: dict[str, bytes],
+        folder: Path,
+        tasks: Callable[..., Task],
+        perception: Perception | None = None,
+    ) -> NSR:
         """The inverse of :meth:`files`; ``folder`` is for messages."""
         try:
             config = parse_json(files["config.json"], folder / "config.json")
             settings = {name: value for section in config["settings"].values() for name, value in section.items()}
             task = None if config["task"] is None else tasks(config["task"]["name"], **config["task"]["options"])
+            settings |= {} if perception is None else {"perception": perception}
             model = cls(config["primitives"], task=task, seed=config["seed"], **settings)
             model.constants = tuple(config["constants"])
             words = parse_json(files["vocabulary.json"], folder / "vocabulary.json")
-            if words["kind"] == "images":
+            if (words["kind"] == "own") != (perception is not None):
+                raise RunError(f"{folder} " + (NEEDS_PERCEPTION if perception is None else HAS_PERCEPTION))
+            if perception is not None:
+                if list(perception.symbols) != words["symbols"]:
+                    raise RunError(f"{folder} has the symbols {', '.join(words['symbols'])}, the perception has others")
+            elif words["kind"] == "images":
                 weights = files["perception.safetensors"]
                 perception = ImagePerception.from_json(words, weights, model.config.images, model.seed)
             else:

@@ -20,26 +20,22 @@ def random_context(seed):
     return Context.of(CLASSES, symbols, lengths, rng.random(30))
 
 
-def log_prob(context, emissions, sequence, weight):
+def log_prob(context, emissions, sequence):
     """The probability of one sequence, symbol by symbol."""
     end = len(context.log_probs) - 1
     classes = [end, end, *context.class_of[list(sequence)].tolist(), end]
     total = sum(emissions[place, symbol] for place, symbol in enumerate(sequence))
-    return total + weight * sum(
-        context.log_probs[each] for each in zip(classes, classes[1:], classes[2:], strict=False)
-    )
+    return total + sum(context.log_probs[each] for each in zip(classes, classes[1:], classes[2:], strict=False))
 
 
-@given(seed=st.integers(0, 10_000), weight=st.sampled_from([0.0, 0.5, 1.0]))
-def test_the_best_sequences_are_those_of_brute_force(seed, weight):
+@given(seed=st.integers(0, 10_000))
+def test_the_best_sequences_are_those_of_brute_force(seed):
     rng, context = np.random.default_rng(seed), random_context(seed)
     lengths = rng.integers(1, 5, 3)
     emissions = np.log(rng.dirichlet(np.full(4, 0.5), (3, 4))).astype(np.float32)
-    symbols, log_probs = context.best(emissions, lengths, 4**4, 4, weight)
+    symbols, log_probs = context.best(emissions, lengths, 4**4, 4)
     for row, length in enumerate(lengths.tolist()):
-        every = {
-            each: log_prob(context, emissions[row], each, weight) for each in itertools.product(range(4), repeat=length)
-        }
+        every = {each: log_prob(context, emissions[row], each) for each in itertools.product(range(4), repeat=length)}
         found = {tuple(symbols[row, k, :length].tolist()): log_probs[row, k] for k in range(4**length)}
         assert found == pytest.approx(every, abs=1e-3)
         assert (np.diff(log_probs[row, : 4**length]) <= 0).all()
@@ -50,7 +46,7 @@ def test_one_sequence_that_is_certain():
     context = Context.none(3)
     emissions = np.full((1, 5, 3), -30.0, np.float32)
     emissions[0, np.arange(5), [0, 2, 1, 1, 0]] = 0
-    symbols, log_probs = context.best(emissions, np.array([5]), 1, 2, 1.0)
+    symbols, log_probs = context.best(emissions, np.array([5]), 1, 2)
     assert symbols.tolist() == [[[0, 2, 1, 1, 0]]]
     assert log_probs[0, 0] == 0
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from nsr.learning.config import KnowledgeConfig
 from nsr.perception.images import ImagePerception
+from nsr.perception.perception import Perception
 from nsr.perception.tokens import TokenPerception
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
@@ -49,7 +50,7 @@ def literal_words(inputs: Sequence[Tokens], outputs: Sequence[Value]) -> set[str
     return {word for word, count in seen.items() if word in together or missing**count > UNTELLING}
 
 
-def given_lexicon(perception: TokenPerception | ImagePerception, knowledge: KnowledgeConfig) -> Lexicon:
+def given_lexicon(perception: Perception, knowledge: KnowledgeConfig) -> Lexicon:
     """The entries to start from.
 
     A literal is the list of itself, or stands before the list that its one dependent, to its right, is worth. A

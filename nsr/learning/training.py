@@ -146,13 +146,12 @@ class Trainer:
         told = sorted({key.symbol for key in given_lexicon(modules.perception, config.knowledge).entries})
         self.known = sorted(self.fixed.difference(told))  # what was learned before this run
         self.guesses: dict[int, list[Guess]] = {}
-        if modules.perception.certain:
+        self.sizes = np.array([len(each) for each in inputs])
+        if modules.perception.certain or not modules.lexicon.entries:
             reading = modules.perception.read(inputs)
             here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
             self.sizes = (~np.isin(reading.symbols[:, 0], told) & here).sum(axis=1)
             self.guesses = associate(reading.symbols[:, 0], reading.lengths, outputs)
-        else:
-            self.sizes = np.array([len(each) for each in inputs])
         least = 1 if self.known else config.learning.least  # a new word may stand in few short examples
         self.limits = stages(self.sizes, config.learning.curriculum, least)
 

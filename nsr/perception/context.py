@@ -52,9 +52,7 @@ class Context:
         sizes = np.append(np.maximum(np.bincount(class_of, minlength=end), 1), 1)
         return cls(class_of, np.log(counts / counts.sum(axis=2, keepdims=True) / sizes))
 
-    def best(
-        self, emissions: np.ndarray, lengths: np.ndarray, width: int, tried: int, weight: float
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def best(self, emissions: np.ndarray, lengths: np.ndarray, width: int, tried: int) -> tuple[np.ndarray, np.ndarray]:
         """The most probable symbol sequences of each input, by beam search.
 
         Args:
@@ -62,7 +60,6 @@ class Context:
             lengths: shape (B,).
             width: sequences kept.
             tried: symbols tried for a token, the most probable ones.
-            weight: exponent of the trigram.
 
         Returns:
             symbols, shape (B, W, N), and log-probabilities, -inf where there is no sequence, shape (B, W); best first.
@@ -73,12 +70,12 @@ class Context:
         for start in range(0, len(order), BLOCK):
             rows = order[start : start + BLOCK]
             longest = int(lengths[rows[-1]])
-            found = self._best(emissions[rows, :longest], lengths[rows], width, tried, weight)
+            found = self._best(emissions[rows, :longest], lengths[rows], width, tried)
             symbols[rows, :, :longest], log_probs[rows] = found
         return symbols, log_probs
 
     def _best(
-        self, emissions: np.ndarray, lengths: np.ndarray, width: int, tried: int, weight: float
+        self, emissions: np.ndarray, lengths: np.ndarray, width: int, tried: int
     ) -> tuple[np.ndarray, np.ndarray]:
         count, longest, known = emissions.shape
         tried = min(tried, known)
@@ -87,7 +84,7 @@ class Context:
             if tried < known
             else (np.broadcast_to(np.arange(known), emissions.shape))
         )
-        table, end = weight * self.log_probs, len(self.log_probs) - 1
+        table, end = self.log_probs, len(self.log_probs) - 1
         scores = np.full((count, width), -np.inf)
         scores[:, 0] = 0.0
         before = np.full((2, count, width), end)  # classes of the last but one and of the last token

@@ -63,7 +63,6 @@ class ImagePerception:
         self.separators: tuple[str, ...] = ()
         self.context = Context.none(symbols)
         self.temperature = 1.0
-        self.context_weight = 1.0
         with seeded(seed):
             self.network = SymbolNetwork(symbols, config).to(config.device)
         self._prepared: WeakKeyDictionary[ImagePool, Tensor] = WeakKeyDictionary()
@@ -137,7 +136,7 @@ class ImagePerception:
         """
         emissions, lengths = self.emissions(inputs)
         searched = max(width, TRIED)
-        symbols, log_probs = self.context.best(emissions, lengths, searched, TRIED, self.context_weight)
+        symbols, log_probs = self.context.best(emissions, lengths, searched, TRIED)
         return Readings(symbols[:, :width], lengths, log_probs[:, :width])
 
     def alternatives(self, sentence: Pictures) -> list[list[Alternative]]:
