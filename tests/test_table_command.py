@@ -265,7 +265,7 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(monkeypatch, here, tmp_p
     assert "| nowhere | failed: seed 0: scan has no split 'nosplit'" in output.out
     assert "| none | failed: option 'fraction' must be above 0 and at most 1, not 0.0 |" in output.out
     assert "| simple | generated | " in output.out
-    assert output.err == "nsr table: 2 rows failed; the tables say why\n"
+    assert output.err == "nsr table: rows that failed: 2; the tables say why\n"
     data = json.loads((tmp_path / "out" / "tiny.json").read_text(encoding="utf-8"))
     assert [row.get("failed", "")[:8] for row in data["rows"]] == ["seed 0: ", "option '", "", ""]
     assert len(data["runs"]) == 4

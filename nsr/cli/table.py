@@ -78,7 +78,7 @@ def run(arguments: Namespace) -> int:
         except KeyboardInterrupt:
             raise KeyboardInterrupt("the same command continues") from None
     if failed:
-        print(f"nsr table: {failed} rows failed; the tables say why", file=sys.stderr)
+        print(f"nsr table: rows that failed: {failed}; the tables say why", file=sys.stderr)
     return INCOMPLETE if failed else 0
 
 

@@ -128,6 +128,7 @@ def _sizes(trainings: Trained, runs: Runs) -> Figure:
     for axes, (kind, series) in zip(panels, by_kind.items(), strict=True):
         _lines(axes, series)
         axes.set(xlabel=kind, ylim=(-4, 104))
+        axes.xaxis.get_major_locator().set_params(integer=True)
     _label_left(panels, "accuracy, %")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, **BELOW, ncols=2)
@@ -169,10 +170,14 @@ def _training(rows: Sequence[Any]) -> Figure:
             point = statistics.mean(row.examples), statistics.mean(row.accuracy)
             series.setdefault(row.variant.split, []).append(point)
     figure = new_figure(5.5, 3.8)
+    from matplotlib.ticker import LogLocator
+
     axes = figure.subplots()
     _lines(axes, {name: sorted(points) for name, points in series.items()})
     axes.set(xscale="log", xlabel="training examples", ylabel="accuracy, %", ylim=(-4, 104))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.minorticks_off()
     figure.legend(**BELOW, ncols=6)
     return figure
 
