@@ -8,7 +8,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from nsr.cli.common import Parser, number, whole
-from nsr.errors import ConfigError
+from nsr.errors import ConfigError, RunError
 
 PURPOSE = "Train and measure what tables of results show, and print them; runs that are finished are used again."
 EXAMPLE = "nsr table scan --seeds 5 --jobs 2 --out results"
@@ -53,6 +53,8 @@ def run(arguments: Namespace) -> int:
     names, seeds = tables_of(arguments.tables), range(arguments.seeds)
     if arguments.data_dir is not None and not arguments.data_dir.is_dir():
         raise ConfigError(f"{arguments.data_dir} is not a folder; name that of the authors' files by --data-dir")
+    if arguments.out is not None and arguments.out.exists() and not arguments.out.is_dir():
+        raise RunError(f"{arguments.out} is not a folder; choose another one by --out")
     plots = not arguments.no_plots
     if plots and arguments.out is not None and any(name in PLOTS for name in names):
         require_matplotlib()

@@ -262,6 +262,7 @@ def reproduce(
             **where,
             "seeds": list(seeds),
             "seconds": round(seconds, 1),
+            "assumptions": _shared(trainings, runs),
             "rows": [asdict(row) for row in rows],
             "runs": used,
         }
@@ -277,6 +278,17 @@ def reproduce(
         except OSError as error:
             raise RunError(f"{out} cannot be written: {error.strerror or error}") from None
     return Reproduced(text, sum(isinstance(row, Failed) for row in rows))
+
+
+def _shared(trainings: dict[str, list[Training]], runs: Runs) -> dict[str, Any]:
+    """What all the runs of a table were told alike."""
+    told = [
+        runs.metrics(training)["assumptions"]
+        for row in trainings.values()
+        for training in row
+        if training.name not in runs.failures
+    ]
+    return {name: value for name, value in (told or [{}])[0].items() if all(each.get(name) == value for each in told)}
 
 
 def _used(trainings: dict[str, list[Training]], runs: Runs) -> dict[str, dict[str, Any]]:
