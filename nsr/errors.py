@@ -13,6 +13,10 @@ class DataError(NSRError):
     """A data file that is missing, malformed or not what its split promises."""
 
 
+class MissingDataError(DataError):
+    """A data file that does not exist."""
+
+
 class RunError(NSRError):
     """A run folder that is missing, damaged, unfinished or written by another version."""
 

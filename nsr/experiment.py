@@ -12,7 +12,7 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from nsr.model import NSR
 from nsr.perception.perception import Perception
 from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
-from nsr.runs import parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
+from nsr.runs import PROVENANCE, parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import MISSING_ID
 from nsr.tasks import TASKS, Dataset, Examples, make_task
@@ -77,10 +77,9 @@ def train(
         RunError: ``out`` holds something already, or cannot be resumed.
     """
     began = time.perf_counter()
-    options, settings = _divide(task, settings)
-    made = make_task(task, **options)
+    model = untrained(task, seed, settings)
+    made = model.task
     split = split or made.default_split
-    model = NSR(made.primitives, task=made, seed=seed, **{**made.settings, **settings})
     check_device(model.config.images.device)
     if from_run is not None:
         model.build_on(load(from_run))
@@ -113,6 +112,14 @@ def train(
         if run is not None and rank() == 0:
             run.finish(model, history.records)
     return model
+
+
+def untrained(task: str, seed: int, settings: Mapping[str, Any]) -> NSR:
+    """A model that is to learn a task, with its defaults and these settings; errors as of :func:`train`."""
+    names = {each.name for each in fields(TASKS[task])} if task in TASKS else set()
+    made = make_task(task, **{name: value for name, value in settings.items() if name in names})
+    rest = {name: value for name, value in settings.items() if name not in names}
+    return NSR(made.primitives, task=made, seed=seed, **{**made.settings, **rest})
 
 
 def load(folder: str | Path, perception: Perception | None = None) -> NSR:
@@ -255,7 +262,8 @@ class Run:
 
     def _begun(self) -> bool:
         """Whether what the folder holds was written by a run."""
-        return (self.folder / "metrics.json").is_file() or any(self.folder.glob("checkpoint*"))
+        written = (self.folder / name for name in ("metrics.json", PROVENANCE))
+        return any(each.is_file() for each in written) or any(self.folder.glob("checkpoint*"))
 
     def restore(self, model: NSR) -> tuple[Position | None, float]:
         """Put the model into the state of the checkpoint.
@@ -410,15 +418,6 @@ def peak_memory_mb() -> float:
             return int(found[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _divide(task: str, settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings of the task, and those of the learner."""
-    names = {each.name for each in fields(TASKS[task])} if task in TASKS else set()
-    return (
-        {name: value for name, value in settings.items() if name in names},
-        {name: value for name, value in settings.items() if name not in names},
-    )
 
 
 def _flat(config: Config) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from nsr.errors import RunError
 FORMAT = 3
 MANIFEST = "manifest.json"
 EDITABLE = ("lexicon.nsr",)
+PROVENANCE = "provenance.json"  # who trained a run that is behind a table, see nsr.reports.trainings
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -1,21 +1,20 @@
 """Tables say what was run, beside what was published; how good the figures are is tested elsewhere."""
 
-import importlib.util
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from nsr.errors import ConfigError, RunError
-from nsr.reports import reproduction
+from nsr.reports import published
 from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, TestsTable
 from nsr.reports.images import ImageRow, ImageTable, ImageVariant
-from nsr.reports.reproduction import TABLES, reproduce
-from nsr.reports.tables import AccuracyTable, Outcome, Variant, markdown, span
+from nsr.reports.reproduction import GROUPS, TABLES, tables_of
+from nsr.reports.table_plots import PLOTS
+from nsr.reports.tables import AccuracyTable, Failed, Outcome, Variant, markdown, span
+from nsr.reports.trainings import Runs, trainings_of
 from nsr.tasks import TASKS, make_task
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "reproduce_tables.py"
+ROOT = Path(__file__).resolve().parents[1]
 OUTCOME = Outcome(
     Variant("half", "length", {"fraction": 0.5}),
     "the authors' files",
@@ -74,7 +73,7 @@ def test_variants_are_splits_and_settings_that_exist() -> None:
     for table in TABLES.values():
         if isinstance(table, AccuracyTable):
             assert {each.split for each in table.variants} <= set(TASKS[table.task].splits)
-            assert all(set(column) <= set(TASKS[table.task].splits) for column in table.published.values())
+            assert all(set(column) & set(TASKS[table.task].splits) for column in table.published.values())
     for each in TABLES["pcfg-tests"].measures:
         assert each.variant.split in TASKS["pcfg"].splits
         make_task("pcfg", **each.variant.settings)
@@ -85,23 +84,73 @@ def test_every_test_of_the_task_is_in_its_table() -> None:
     assert {each.test for each in TABLES["pcfg-tests"].measures} - {None} == set(TASKS["pcfg"].tests)
 
 
-def test_table_is_kept_with_its_provenance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    table = AccuracyTable("scan", "Short", (Variant("at most 2", "length", {"max_tokens": 2}),))
-    monkeypatch.setitem(reproduction.TABLES, "short", table)
-    text = reproduce("short", range(1), out=tmp_path / "new")
-    assert (tmp_path / "new" / "short.md").read_text() == text
-    data = json.loads((tmp_path / "new" / "short.json").read_text())
-    assert data.keys() >= {"table", "commit", "machine", "seconds", "rows"}
-    assert data["rows"][0]["assumptions"]["word_order"] == "projective"
-    assert data["rows"][0]["examples"] == [int(cells(text, 0)["examples"].replace(",", ""))]
-    assert "seeds 0-0; commit" in text
-    with pytest.raises(RunError, match="cannot be written"):
-        reproduce("short", range(1), out=tmp_path / "new" / "short.md")
+def test_rows_have_different_labels_and_settings_that_exist() -> None:
+    for name, table in TABLES.items():
+        cases = getattr(table, "cases", {})
+        assert len(cases) == len(getattr(table, "variants", cases)), name
+        found = table.trainings([0], ROOT)
+        assert found.keys() == cases.keys(), name
+        assert all(each.name for row in found.values() for each in row)  # so they are settings
+
+
+def test_every_table_is_in_a_group_and_no_name_is_taken_twice() -> None:
+    assert {name for group, names in GROUPS.items() if group != "all" for name in names} == set(TABLES)
+    assert set(GROUPS["all"]) == set(TABLES)
+    assert not GROUPS.keys() & TABLES.keys()
+    assert PLOTS.keys() <= TABLES.keys()
+    assert tables_of(["few-shot", "scan-raw", "scan"]) == ["hint-few-shot", "scan-raw", "scan-splits", "scan-size"]
+
+
+def test_a_table_that_fails_says_why_in_its_row() -> None:
+    table = AccuracyTable("scan", "Halves", (OUTCOME.variant,))
+    text = table.to_markdown([OUTCOME, Failed("bad", "seed 1: no | space")])
+    assert cells(text, 1)["data"] == "failed: seed 1: no / space"
+    assert set(cells(text, 1)) == set(cells(text, 0))
 
 
 def test_splits_without_official_files_are_generated(tmp_path: Path) -> None:
-    table = AccuracyTable("scan", "T", (Variant("x", "length", {"max_tokens": 1}),))
-    assert "generated" in table.measure([0], tmp_path)[0].data
+    assert [each.data_dir for each in trainings_of("scan", "length", [0, 1], {}, tmp_path)] == [None, None]
+
+
+def test_official_files_are_read_if_there_are_any(data_dir: Path) -> None:
+    (found,) = trainings_of("scan", "length", [0], {}, data_dir)
+    assert found.data_dir == str(data_dir)
+    (generated,) = trainings_of("scan", "template_right", [0], {}, data_dir)
+    assert generated.data_dir is None
+
+
+def test_every_published_figure_has_a_source() -> None:
+    for each in published.all_published():
+        assert each.benchmark in TASKS or each.benchmark in TABLES
+        assert each.authors
+        assert each.where
+        assert 2015 < each.year < 2100
+        assert each.url.startswith("https://")
+        assert each.values
+        assert all(isinstance(value, str) and value for value in each.values.values())
+    names = [(each.benchmark, each.system) for each in published.all_published()]
+    assert len(set(names)) == len(names)
+
+
+def test_no_published_figure_is_in_the_code() -> None:
+    figures = {
+        value for each in published.all_published() for value in each.values.values() if "." in value or "±" in value
+    }
+    for path in (ROOT / "nsr" / "reports").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not [figure for figure in figures if f'"{figure}"' in text], path.name
+
+
+def test_figures_of_scan_in_the_readme_are_those_published() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text[text.index("| split | nsr, mean | nsr, worst seed | NSR paper | RNN") :]
+    header, _, *rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in table.split("\n\n")[0].splitlines()
+    ]
+    found = published.columns("scan")
+    for cells_of_row in rows:
+        row = dict(zip(header, cells_of_row, strict=True))
+        assert all(row[system] == values.get(row["split"], "") for system, values in found.items()), row
 
 
 def test_tests_stand_beside_published_figures() -> None:
@@ -126,18 +175,9 @@ def test_time_per_token_is_compared_with_the_first_row() -> None:
 
 
 @pytest.mark.slow
-def test_deep_inputs_are_answered() -> None:
+def test_deep_inputs_are_answered(tmp_path: Path) -> None:
     table = replace(DeepTable("T"), functions=(3, 40), count=4, repeats=1)
-    assert [row.accuracy for row in table.measure([0], None)] == [(100.0,), (100.0,)]
-
-
-def test_script_needs_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
-    spec = importlib.util.spec_from_file_location("reproduce_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    with pytest.raises(SystemExit):
-        script.main(["scan", "--seeds", "0"])
-    assert "--seeds must be at least 1" in capsys.readouterr().err
+    assert [row.accuracy for row in table.measure([0], None, Runs(tmp_path))] == [(100.0,), (100.0,)]
 
 
 def test_images_are_read_alone_jointly_and_by_subset() -> None:
@@ -162,9 +202,10 @@ def test_images_are_read_alone_jointly_and_by_subset() -> None:
         "seconds": "300-310",
     }
     assert cells(text, 1)["all"] == "76.0"
-    assert variant.folder(1).name == "unseen-writers-1"
 
 
-def test_a_table_of_handwriting_needs_its_folder() -> None:
-    with pytest.raises(ConfigError, match=r"needs hint/handwriting\.npz; name its folder by --data-dir"):
-        TABLES["hint-images"].measure([0], None)
+def test_a_row_of_handwriting_needs_its_folder(tmp_path: Path) -> None:
+    table = TABLES["hint-images"]
+    assert table.trainings([0], None) == {}
+    rows = table.measure([0], None, Runs(tmp_path))
+    assert {row.failed for row in rows} == {"needs hint/handwriting.npz; name its folder by --data-dir"}

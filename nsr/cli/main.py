@@ -1,7 +1,8 @@
 """The command ``nsr``: finds the sub-command, and shows every error a user can cause as one line.
 
-A sub-command is a module with ``PURPOSE``, ``EXAMPLE``, ``add_arguments(parser)`` and ``run(arguments)``. It imports
-what is heavy inside these functions, so that ``nsr --help`` answers at once. One with ``COMMANDS`` is a group of such.
+A sub-command is a module with ``PURPOSE``, ``EXAMPLE``, ``add_arguments(parser)`` and ``run(arguments)``, which may
+return an exit status. It imports what is heavy inside these functions, so that ``nsr --help`` answers at once. One with
+``COMMANDS`` is a group of such.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nsr._version import __version__
-from nsr.cli import data, evaluate, explain, export, predict, train
+from nsr.cli import data, evaluate, explain, export, predict, table, train
 from nsr.cli.common import Parser, UsageError, did_you_mean
 from nsr.errors import NSRError
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "predict": predict,
     "explain": explain,
     "export": export,
+    "table": table,
     "data": data,
 }
 
@@ -44,7 +46,7 @@ PIPE_CLOSED = 141  # 128 + SIGPIPE
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, by default the process's own; returns the exit status."""
     try:
-        _run(list(sys.argv[1:] if argv is None else argv))
+        status = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the flush at exit finds no closed pipe
@@ -64,24 +66,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # no permission, no space, ...
         _complain(f"nsr: {error.filename or 'the system'}: {error.strerror or error}")
         return FAILED
-    return 0
+    return status
 
 
-def _run(argv: list[str], prog: str = "nsr", group: Any = NSR) -> None:
-    """Run the sub-command; only its own arguments are built."""
+def _run(argv: list[str], prog: str = "nsr", group: Any = NSR) -> int:
+    """Run the sub-command and return its exit status; only its own arguments are built."""
     if not argv or argv[0] not in group.COMMANDS:
         _answer(argv, prog, group)
-        return
+        return 0
     name, *rest = argv
     prog, module = f"{prog} {name}", group.COMMANDS[name]
     if hasattr(module, "COMMANDS"):
-        _run(rest, prog, module)
-        return
+        return _run(rest, prog, module)
     parser = Parser(prog, module.PURPOSE, module.EXAMPLE)
     module.add_arguments(parser)
     arguments = parser.parse(rest)
-    if arguments is not None:
-        module.run(arguments)
+    return 0 if arguments is None else module.run(arguments) or 0
 
 
 def _answer(argv: list[str], prog: str, group: Any) -> None:

@@ -1,7 +1,7 @@
 """Tables for PCFG SET that are not accuracies on splits: the tests of Hupkes et al., and very deep inputs.
 
 Hupkes, Dankers, Mul and Bruni (2020), Compositionality decomposed: how do neural networks generalise?, JAIR 67,
-https://arxiv.org/abs/1908.08351; the published figures are those of their Table 1, each of three runs.
+https://arxiv.org/abs/1908.08351.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from tqdm import tqdm
 
 from nsr.experiment import examine
 from nsr.learning.deduction import Modules, deduce
 from nsr.model import NSR
+from nsr.reports import published
 from nsr.reports.measurement import timed
-from nsr.reports.tables import Variant, markdown, source, span, train_variant
+from nsr.reports.tables import Failed, RunTable, Variant, markdown, source, span, variant_runs
+from nsr.reports.trainings import Training
 from nsr.tasks import Examples
 from nsr.tasks.string_edits import MAX_OUTPUT, deep
 from nsr.tasks.task import FIGURES
@@ -29,16 +30,6 @@ JAIR = (
     "LSTMS2S, ConvS2S and Transformer: Hupkes et al. (2020), JAIR 67, Table 1, in percent, three runs each, trained on "
     "the authors' full training files (82,000 examples)."
 )
-# Accuracy or consistency, in percent, of each of NETWORKS.
-PUBLISHED = {
-    "pcfgset": ("79 ± 1", "85 ± 1", "92 ± 1"),
-    "systematicity": ("53 ± 3", "56 ± 1", "72 ± 0"),
-    "productivity": ("30 ± 1", "31 ± 2", "50 ± 2"),
-    "substitutivity_equal": ("80 ± 0", "95 ± 0", "98 ± 0"),
-    "substitutivity_primitive": ("60 ± 1", "58 ± 1", "90 ± 0"),
-    "localism": ("46 ± 0", "59 ± 1", "54 ± 2"),
-    "overgeneralisation": ("68 ± 4", "79 ± 6", "88 ± 7"),
-}
 
 
 @dataclass(frozen=True)
@@ -59,18 +50,23 @@ class Measure:
 
 
 def _measures() -> Iterator[Measure]:
+    of_others = {name: found for name, found in published.columns("pcfg").items() if name in NETWORKS}
     base = Variant("pcfgset", "pcfgset")
-    yield Measure("task accuracy", base, None, PUBLISHED["pcfgset"])
+
+    def figures(name: str) -> tuple[str, ...]:
+        return tuple(of_others[network][name] for network in NETWORKS)
+
+    yield Measure("task accuracy", base, None, figures("pcfgset"))
     for name in ("systematicity", "productivity"):
-        yield Measure(f"{name}, accuracy", Variant(name, name), name, PUBLISHED[name])
+        yield Measure(f"{name}, accuracy", Variant(name, name), name, figures(name))
     for name, split in (("equally distributed", "substitutivity_equal"), ("primitive", "substitutivity_primitive")):
         label = f"substitutivity, {name}, consistency"
-        yield Measure(label, Variant(split, split), "substitutivity", PUBLISHED[split])
-    yield Measure("localism, consistency", base, "localism", PUBLISHED["localism"])
+        yield Measure(label, Variant(split, split), "substitutivity", figures(split))
+    yield Measure("localism, consistency", base, "localism", figures("localism"))
     for percent in (0.01, 0.05, 0.1, 0.5):
         variant = Variant(f"exceptions {percent:g}%", "overgeneralisation", {"exceptions": percent})
-        published = PUBLISHED["overgeneralisation"] if percent == 0.1 else ("", "", "")
-        yield Measure(f"overgeneralisation, {percent:g}% exceptions", variant, "overgeneralisation", published)
+        beside = figures("overgeneralisation") if percent == 0.1 else ("", "", "")
+        yield Measure(f"overgeneralisation, {percent:g}% exceptions", variant, "overgeneralisation", beside)
 
 
 @dataclass(frozen=True)
@@ -103,9 +99,14 @@ class TestRow:
     seconds: tuple[float, ...]
     assumptions: Mapping[str, Any]
 
+    @property
+    def label(self) -> str:
+        """That of the measure."""
+        return self.measure.label
+
 
 @dataclass(frozen=True)
-class TestsTable:
+class TestsTable(RunTable):
     """The five tests of Hupkes et al., beside their figures."""
 
     __test__ = False  # no test of pytest
@@ -113,41 +114,55 @@ class TestsTable:
     title: str
     measures: tuple[Measure, ...] = field(default_factory=lambda: tuple(_measures()))
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[TestRow]:
-        """Train on what each measure needs, once a seed, and measure."""
-        found: list[list[tuple[NSR, dict[str, Any]]]] = [[] for _ in self.measures]
-        for seed in tqdm(seeds, self.title, disable=None):
-            models: dict[str, NSR] = {}
-            for each, runs in zip(self.measures, found, strict=True):
-                name = each.variant.label
-                if name not in models:
-                    models[name] = train_variant("pcfg", each.variant, seed, data_dir)
-                runs.append((models[name], _examine(models[name], each.test)))
-        return [_row(each, tuple(seeds), runs) for each, runs in zip(self.measures, found, strict=True)]
+    @property
+    def cases(self) -> dict[str, Measure]:
+        """The measures."""
+        return {each.label: each for each in self.measures}
 
-    def to_markdown(self, rows: Sequence[TestRow]) -> str:
+    def runs_of(self, case: Measure, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+        """A run a seed."""
+        return variant_runs("pcfg", case.variant, seeds, data_dir)
+
+    def row(self, case: Measure, seeds: Sequence[int], models: Sequence[NSR]) -> TestRow:
+        """Measure each model."""
+        metrics = [model.metrics for model in models]
+        figures = [_examine(model, case.test) for model in models]
+        return TestRow(
+            case,
+            metrics[0]["assumptions"]["data"],
+            tuple(seeds),
+            tuple(each["train"]["used"] for each in metrics),
+            tuple(each["count"] for each in figures),
+            tuple(each["value"] for each in figures),
+            tuple({name: value for name, value in each.items() if name not in FIGURES} for each in figures),
+            tuple(each["test"]["accuracy"] for each in metrics),
+            tuple(each["seconds"]["total"] for each in metrics),
+            metrics[0]["assumptions"],
+        )
+
+    def cells(self, row: TestRow) -> Sequence[str]:
+        """Means over the seeds, beside published figures."""
+        return (
+            row.label,
+            source(row.data),
+            span(row.examples),
+            str(len(row.seeds)),
+            span(row.cases),
+            f"{statistics.mean(row.value):.2f}",
+            span(row.value, 2),
+            *row.measure.published,
+            f"{statistics.mean(row.accuracy):.2f}",
+            f"{statistics.mean(row.seconds):.1f}",
+            ", ".join(f"{name} {value:.2f}" for name, value in _means(row.further).items()),
+        )
+
+    def to_markdown(self, rows: Sequence[TestRow | Failed]) -> str:
         """The table, and what to know when comparing."""
         header = (
             *("", "data", "examples", "seeds", "cases", "nsr, mean", "lowest-highest", *NETWORKS),
             *("nsr, accuracy", "seconds", "further figures of nsr"),
         )
-        cells = [
-            (
-                each.measure.label,
-                source(each.data),
-                span(each.examples),
-                str(len(each.seeds)),
-                span(each.cases),
-                f"{statistics.mean(each.value):.2f}",
-                span(each.value, 2),
-                *each.measure.published,
-                f"{statistics.mean(each.accuracy):.2f}",
-                f"{statistics.mean(each.seconds):.1f}",
-                ", ".join(f"{name} {value:.2f}" for name, value in _means(each.further).items()),
-            )
-            for each in rows
-        ]
-        return markdown(self.title, header, cells) + f"\n{NOT_COMPARABLE}\n"
+        return markdown(self.title, header, self.all_cells(rows)) + f"\n{NOT_COMPARABLE}\n"
 
 
 NOT_COMPARABLE = (
@@ -164,23 +179,6 @@ def _examine(model: NSR, test: str | None) -> dict[str, Any]:
         return examine(model, test)
     found = model.metrics["test"]
     return {"test": "accuracy", "measure": "accuracy", "value": found["accuracy"], "count": found["count"]}
-
-
-def _row(measure: Measure, seeds: tuple[int, ...], runs: Sequence[tuple[NSR, dict[str, Any]]]) -> TestRow:
-    metrics = [model.metrics for model, _ in runs]
-    figures = [figure for _, figure in runs]
-    return TestRow(
-        measure,
-        metrics[0]["assumptions"]["data"],
-        seeds,
-        tuple(each["train"]["used"] for each in metrics),
-        tuple(each["count"] for each in figures),
-        tuple(each["value"] for each in figures),
-        tuple({name: value for name, value in each.items() if name not in FIGURES} for each in figures),
-        tuple(each["test"]["accuracy"] for each in metrics),
-        tuple(each["seconds"]["total"] for each in metrics),
-        metrics[0]["assumptions"],
-    )
 
 
 def _means(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -210,53 +208,69 @@ class DeepRow:
     seconds: tuple[float, ...]
 
     @property
+    def label(self) -> str:
+        """The size."""
+        return f"{self.functions} functions"
+
+    @property
     def per_token(self) -> float:
         """Microseconds a token of an input."""
         return statistics.mean(1e6 * s / (self.count * t) for s, t in zip(self.seconds, self.tokens, strict=True))
 
 
 @dataclass(frozen=True)
-class DeepTable:
+class DeepTable(RunTable):
     """Inputs much deeper than those trained (31 functions at most in the 10k files), and the time they take."""
+
+    of_runs: ClassVar[bool] = False
 
     title: str
     functions: tuple[int, ...] = (50, 100, 200, 300)
     count: int = 128
     repeats: int = 3
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[DeepRow]:
-        """Train once a seed, and answer inputs of each size."""
-        models = [train_variant("pcfg", Variant("pcfgset", "pcfgset"), seed, data_dir) for seed in seeds]
-        rows = []
-        for functions in tqdm(self.functions, self.title, disable=None):
-            inputs = [
-                deep(functions, self.count, np.random.default_rng([seed, functions]), MAX_OUTPUT) for seed in seeds
-            ]
-            runs = [_answer(model, each, self.repeats) for model, each in zip(models, inputs, strict=True)]
-            tokens = tuple(statistics.mean(map(len, each.inputs)) for each in inputs)
-            accuracy, seconds = zip(*runs, strict=True)
-            rows.append(DeepRow(functions, self.count, tuple(seeds), tokens, accuracy, seconds))
-        return rows
+    @property
+    def cases(self) -> dict[str, int]:
+        """The numbers of functions."""
+        return {f"{functions} functions": functions for functions in self.functions}
 
-    def to_markdown(self, rows: Sequence[DeepRow]) -> str:
+    def runs_of(self, case: int, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+        """A run a seed, of which all rows are about."""
+        return variant_runs("pcfg", Variant("pcfgset", "pcfgset"), seeds, data_dir)
+
+    def row(self, case: int, seeds: Sequence[int], models: Sequence[NSR]) -> DeepRow:
+        """Answer inputs of this size."""
+        inputs = [deep(case, self.count, np.random.default_rng([seed, case]), MAX_OUTPUT) for seed in seeds]
+        answered = [_answer(model, each, self.repeats) for model, each in zip(models, inputs, strict=True)]
+        tokens = tuple(statistics.mean(map(len, each.inputs)) for each in inputs)
+        accuracy, seconds = zip(*answered, strict=True)
+        return DeepRow(case, self.count, tuple(seeds), tokens, accuracy, seconds)
+
+    def cells(self, row: DeepRow) -> Sequence[str]:
+        """Means over the seeds, and the worst of them."""
+        return (
+            str(row.functions),
+            str(row.count),
+            str(len(row.seeds)),
+            f"{statistics.mean(row.tokens):,.0f}",
+            f"{statistics.mean(row.accuracy):.2f}",
+            f"{min(row.accuracy):.2f}",
+            f"{statistics.mean(row.seconds):.2f}",
+            f"{row.per_token:.1f}",
+        )
+
+    def to_markdown(self, rows: Sequence[DeepRow | Failed]) -> str:
         """The table; time per token is compared with that of the first row."""
         header = (
             *("functions", "inputs", "seeds", "tokens, mean", "accuracy, mean", "worst", "seconds"),
             *("microseconds a token", "ratio to the first row"),
         )
+        first = rows[0]
         cells = [
-            (
-                str(each.functions),
-                str(each.count),
-                str(len(each.seeds)),
-                f"{statistics.mean(each.tokens):,.0f}",
-                f"{statistics.mean(each.accuracy):.2f}",
-                f"{min(each.accuracy):.2f}",
-                f"{statistics.mean(each.seconds):.2f}",
-                f"{each.per_token:.1f}",
-                f"{each.per_token / rows[0].per_token:.2f}",
-            )
-            for each in rows
+            (*cells, f"{row.per_token / first.per_token:.2f}")
+            if isinstance(row, DeepRow) and isinstance(first, DeepRow)
+            else cells
+            for row, cells in zip(rows, self.all_cells(rows), strict=True)
         ]
         note = (
             "All functions of an input are nested in one another; outputs have at most "

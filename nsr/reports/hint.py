@@ -1,32 +1,33 @@
 """Tables for HINT: accuracy by subset, few-shot concepts, induced programs, and very long expressions.
 
 Li, Huang, Chen, Zhu and Zhu (2021), A HINT from arithmetic: on systematic generalization of perception, syntax, and
-semantics, https://arxiv.org/abs/2103.01403; published figures are percent.
+semantics, https://arxiv.org/abs/2103.01403.
 """
 
 from __future__ import annotations
 
 import itertools
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from tqdm import tqdm
 
-from nsr.experiment import train
 from nsr.learning.deduction import deduce
-from nsr.reports.tables import markdown, span
+from nsr.model import NSR
+from nsr.reports import published
+from nsr.reports.tables import Failed, RunTable, markdown, span
+from nsr.reports.trainings import Runs, Training, trainings_of
 from nsr.semantics.closed_forms import UNDEFINED, tabulate
 from nsr.semantics.induction import Example, InductionConfig, LibraryEntry, Space, induce
 from nsr.semantics.lexicon import parse_lexicon
 from nsr.semantics.primitives import primitive_set
 from nsr.semantics.programs import applied, to_text
-from nsr.tasks import make_task
+from nsr.tasks import Examples, make_task
 from nsr.tasks.expressions import CONCEPTS, OPERATORS, VOCABULARY, long_expressions, read
 from nsr.tasks.hint import GOLD_LEXICON, SUBSETS
 
@@ -62,7 +63,7 @@ class SubsetRow:
 
 
 @dataclass(frozen=True)
-class SubsetTable:
+class SubsetTable(RunTable):
     """Accuracy by subset, a row for each choice of settings.
 
     Attributes:
@@ -77,45 +78,50 @@ class SubsetTable:
     published: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     note: str = ""
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[SubsetRow]:
-        """Train and test once a seed; there are no official files for this."""
-        rows = []
-        for label, settings in tqdm(self.variants.items(), self.title, disable=None):
-            metrics = [train("hint", seed=seed, **settings).metrics for seed in seeds]
-            rows.append(
-                SubsetRow(
-                    label,
-                    settings,
-                    tuple(seeds),
-                    tuple(each["test"]["accuracy"] for each in metrics),
-                    tuple({name: each["test"]["subsets"][name] for name in SUBSETS} for each in metrics),
-                    tuple(each["train"]["used"] for each in metrics),
-                    tuple(each["train"]["learned_from"] for each in metrics),
-                    tuple(each["seconds"]["total"] for each in metrics),
-                    tuple(each["peak_memory_mb"] for each in metrics),
-                    metrics[0]["assumptions"],
-                )
-            )
-        return rows
+    @property
+    def cases(self) -> dict[str, tuple[str, Mapping[str, Any]]]:
+        """Labels and settings."""
+        return {label: (label, settings) for label, settings in self.variants.items()}
 
-    def to_markdown(self, rows: Sequence[SubsetRow]) -> str:
-        """The rows under the heading: means over the seeds, and the worst of all subsets and seeds."""
+    def runs_of(
+        self, case: tuple[str, Mapping[str, Any]], seeds: Sequence[int], data_dir: Path | None
+    ) -> list[Training]:
+        """A run a seed; there are no official files for this."""
+        return trainings_of("hint", "hint", seeds, case[1])
+
+    def row(self, case: tuple[str, Mapping[str, Any]], seeds: Sequence[int], models: Sequence[NSR]) -> SubsetRow:
+        """What the metrics say."""
+        metrics = [model.metrics for model in models]
+        return SubsetRow(
+            *case,
+            tuple(seeds),
+            tuple(each["test"]["accuracy"] for each in metrics),
+            tuple({name: each["test"]["subsets"][name] for name in SUBSETS} for each in metrics),
+            tuple(each["train"]["used"] for each in metrics),
+            tuple(each["train"]["learned_from"] for each in metrics),
+            tuple(each["seconds"]["total"] for each in metrics),
+            tuple(each["peak_memory_mb"] for each in metrics),
+            metrics[0]["assumptions"],
+        )
+
+    def cells(self, row: SubsetRow) -> Sequence[str]:
+        """Means over the seeds, and the worst of all subsets and seeds."""
+        return (
+            row.label,
+            *(f"{statistics.mean(run[name] for run in row.subsets):.2f}" for name in SUBSETS),
+            f"{statistics.mean(row.accuracy):.2f}",
+            f"{min(min(run.values()) for run in row.subsets):.2f}",
+            str(len(row.seeds)),
+            span(row.used),
+            span(row.learned_from),
+            f"{statistics.mean(row.seconds):.1f}",
+            f"{max(row.memory):,.0f}",
+        )
+
+    def to_markdown(self, rows: Sequence[SubsetRow | Failed]) -> str:
+        """The rows under the heading, then those of others."""
         header = ("", *SUBSETS, "all", "worst", "seeds", "looked at", "learned from", "seconds", "MB")
-        cells = [
-            (
-                each.label,
-                *(f"{statistics.mean(run[name] for run in each.subsets):.2f}" for name in SUBSETS),
-                f"{statistics.mean(each.accuracy):.2f}",
-                f"{min(min(run.values()) for run in each.subsets):.2f}",
-                str(len(each.seeds)),
-                span(each.used),
-                span(each.learned_from),
-                f"{statistics.mean(each.seconds):.1f}",
-                f"{max(each.memory):,.0f}",
-            )
-            for each in rows
-        ]
-        cells += [(label, *figures, *[""] * 6) for label, figures in self.published.items()]
+        cells = [*self.all_cells(rows), *((label, *figures) for label, figures in self.published.items())]
         return markdown(self.title, header, cells) + (f"\n{self.note}\n" if self.note else "")
 
 
@@ -139,68 +145,81 @@ class ConceptRow:
     seconds: Mapping[str, tuple[float, ...]]
     programs: Mapping[str, str]
 
+    @property
+    def label(self) -> str:
+        """The number of examples."""
+        return f"{self.shots} examples"
+
 
 @dataclass(frozen=True)
-class FewShotTable:
+class FewShotTable(RunTable):
     """Concepts learned on top of a trained run, from few examples; ``shots`` 0 means all there are.
 
     What the run knew before is tested on each ``every``-th published test expression.
     """
 
+    of_runs: ClassVar[bool] = False
+
     title: str
     shots: tuple[int, ...] = (0, 100, 30, 10)
     every: int = 20
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[ConceptRow]:
-        """Train once a seed, and from each run learn each concept."""
-        test = make_task("hint").load("hint").test
-        test = test.take(range(0, len(test), self.every))
-        found: dict[int, dict[str, list[tuple[Any, ...]]]] = {shots: {} for shots in self.shots}
-        for seed in tqdm(seeds, self.title, disable=None):
-            with tempfile.TemporaryDirectory() as base:
-                train("hint", seed=seed, out=f"{base}/run")
-                for concept, shots in itertools.product(CONCEPTS, self.shots):
-                    model = train("hint", concept=concept, shots=shots, seed=seed, from_run=f"{base}/run")
-                    program = model.lexicon.program((model.lexicon.symbols.index(concept), 2 * (concept in OPERATORS)))
-                    right = model.results(test.inputs) == model.modules.executor.values.ids(test.outputs)
-                    found[shots].setdefault(concept, []).append(
-                        (
-                            model.metrics["test"]["accuracy"],
-                            100 * float(right.mean()),
-                            model.metrics["seconds"]["total"],
-                            "none" if program is None else to_text(program),
-                            model.metrics["train"]["available"],
-                        )
-                    )
-        rows = []
-        for by_concept in found.values():
-            columns = {concept: list(zip(*runs, strict=True)) for concept, runs in by_concept.items()}
-            accuracy, kept, seconds = ({name: each[place] for name, each in columns.items()} for place in range(3))
-            programs = {name: each[3][0] for name, each in columns.items()}
-            most = max(each[4][0] for each in columns.values())
-            rows.append(ConceptRow(most, tuple(seeds), accuracy, kept, seconds, programs))
-        return rows
+    @property
+    def cases(self) -> dict[str, int]:
+        """The numbers of examples."""
+        return {f"{shots} examples" if shots else "all examples": shots for shots in self.shots}
 
-    def to_markdown(self, rows: Sequence[ConceptRow]) -> str:
-        """The rows under the heading: means over the seeds."""
+    def runs_of(self, case: int, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+        """For each concept a run a seed, on top of the run of this seed."""
+        bases = trainings_of("hint", "hint", seeds, {})
+        return [
+            Training("hint", "hint", base.seed, {"concept": concept, "shots": case}, base=base)
+            for concept in CONCEPTS
+            for base in bases
+        ]
+
+    def row(self, case: int, seeds: Sequence[int], models: Sequence[NSR]) -> ConceptRow:
+        """What was learned, and what was kept."""
+        test = _published_test(self.every)
+        by_concept = {
+            concept: models[len(seeds) * place : len(seeds) * (place + 1)] for place, concept in enumerate(CONCEPTS)
+        }
+        kept = {}
+        for concept, learned in by_concept.items():
+            right = [each.results(test.inputs) == each.modules.executor.values.ids(test.outputs) for each in learned]
+            kept[concept] = tuple(100 * float(each.mean()) for each in right)
+        return ConceptRow(
+            max(each.metrics["train"]["available"] for each in models),
+            tuple(seeds),
+            {name: tuple(each.metrics["test"]["accuracy"] for each in of) for name, of in by_concept.items()},
+            kept,
+            {name: tuple(each.metrics["seconds"]["total"] for each in of) for name, of in by_concept.items()},
+            {name: _program(of[0], name) for name, of in by_concept.items()},
+        )
+
+    def cells(self, row: ConceptRow) -> Sequence[str]:
+        """Means over the seeds."""
+        means = {name: statistics.mean(runs) for name, runs in row.accuracy.items()}
+        return (
+            f"{row.shots:,}",
+            *(f"{means[name]:.2f}" for name in CONCEPTS),
+            f"{statistics.mean(means.values()):.2f}",
+            f"{min(min(runs) for runs in row.accuracy.values()):.2f}",
+            f"{min(min(runs) for runs in row.kept.values()):.2f}",
+            str(len(row.seeds)),
+            f"{statistics.mean(each for runs in row.seconds.values() for each in runs):.1f}",
+        )
+
+    def to_markdown(self, rows: Sequence[ConceptRow | Failed]) -> str:
+        """The rows under the heading, then the averages of others."""
         header = ("examples, at most", *CONCEPTS, "average", "worst", "the rest", "seeds", "seconds a concept")
-        cells = []
-        for row in rows:
-            means = {name: statistics.mean(runs) for name, runs in row.accuracy.items()}
-            seconds = [each for runs in row.seconds.values() for each in runs]
-            cells.append(
-                (
-                    f"{row.shots:,}",
-                    *(f"{means[name]:.2f}" for name in CONCEPTS),
-                    f"{statistics.mean(means.values()):.2f}",
-                    f"{min(min(runs) for runs in row.accuracy.values()):.2f}",
-                    f"{min(min(runs) for runs in row.kept.values()):.2f}",
-                    str(len(row.seeds)),
-                    f"{statistics.mean(seconds):.1f}",
-                )
-            )
-        cells += [(f"{name}, published", *[""] * 6, average, *[""] * 4) for name, average in FEW_SHOT_PUBLISHED.items()]
-        programs = "; ".join(f"{name} `{program}`" for name, program in rows[0].programs.items())
+        others = published.columns("hint-few-shot").items()
+        cells = [
+            *self.all_cells(rows),
+            *((f"{name}, published", *[""] * len(CONCEPTS), values["average"]) for name, values in others),
+        ]
+        found = rows[0].programs.items() if isinstance(rows[0], ConceptRow) else ()
+        programs = "; ".join(f"{name} `{program}`" for name, program in found)
         note = (
             f'Accuracy in percent of the concept\'s test expressions. "the rest": the lowest accuracy on every '
             f"{self.every}th published test expression after the concept was learned. Programs of the first row and "
@@ -209,7 +228,16 @@ class FewShotTable:
         return markdown(self.title, header, cells) + f"\n{note}\n"
 
 
-FEW_SHOT_PUBLISHED = {"Transformer rel. uni.": "41.7", "LSTM": "31.6"}
+@cache
+def _published_test(every: int) -> Examples:
+    test = make_task("hint").load("hint").test
+    return test.take(range(0, len(test), every))
+
+
+def _program(model: NSR, concept: str) -> str:
+    """The text of a concept's program, ``none`` without any."""
+    found = model.lexicon.program((model.lexicon.symbols.index(concept), 2 * (concept in OPERATORS)))
+    return "none" if found is None else to_text(found)
 
 
 @dataclass(frozen=True)
@@ -232,6 +260,11 @@ class InducedRow:
     seconds: float
     program: str
 
+    @property
+    def label(self) -> str:
+        """What was induced, and from what."""
+        return f"{self.name}, {'library' if self.library else 'no library'}, {100 * self.noise:.0f}% wrong"
+
 
 @dataclass(frozen=True)
 class ConceptTable:
@@ -242,15 +275,20 @@ class ConceptTable:
     noise: tuple[float, ...] = (0.0, 0.05)
     side: int = 40  # programs are right if they are on all arguments below
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[InducedRow]:
-        """The rows; there are no official files for this."""
+    def trainings(self, seeds: Sequence[int], data_dir: Path | None) -> dict[str, list[Training]]:
+        """No run is needed."""
+        return {}
+
+    def measure(self, seeds: Sequence[int], data_dir: Path | None, runs: Runs) -> list[InducedRow]:
+        """The rows, measured anew."""
         rows = []
-        cases = list(itertools.product(OPERATORS, (True, False), self.noise))
-        for name, library, noise in tqdm(cases, self.title, disable=None):
-            runs = {count: [self._induce(name, library, noise, count, seed) for seed in seeds] for count in self.counts}
-            found = {count: 100 * statistics.mean(right for right, _, _ in of) for count, of in runs.items()}
-            seconds = statistics.mean(each for of in runs.values() for _, each, _ in of)
-            rows.append(InducedRow(name, library, noise, found, seconds, runs[max(self.counts)][0][2]))
+        for name, library, noise in itertools.product(OPERATORS, (True, False), self.noise):
+            trials = {
+                count: [self._induce(name, library, noise, count, seed) for seed in seeds] for count in self.counts
+            }
+            found = {count: 100 * statistics.mean(right for right, _, _ in of) for count, of in trials.items()}
+            seconds = statistics.mean(each for of in trials.values() for _, each, _ in of)
+            rows.append(InducedRow(name, library, noise, found, seconds, trials[max(self.counts)][0][2]))
         return rows
 
     def _induce(self, name: str, library: bool, noise: float, count: int, seed: int) -> tuple[bool, float, str]:
@@ -344,48 +382,60 @@ class LongRow:
     accuracy: tuple[float, ...]
     seconds: tuple[float, ...]
 
+    @property
+    def label(self) -> str:
+        """The size."""
+        return f"{self.operators} operators"
+
 
 @dataclass(frozen=True)
-class LongTable:
+class LongTable(RunTable):
     """Expressions and values far beyond training, which has at most 10 operators and values of 100."""
+
+    of_runs: ClassVar[bool] = False
 
     title: str
     operators: tuple[int, ...] = (20, 50, 100, 200)
     largest: int = 10**6
     count: int = 200
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[LongRow]:
-        """Train once a seed, and answer expressions of each size."""
-        models = [train("hint", seed=seed) for seed in seeds]
-        rows = []
-        for operators in tqdm(self.operators, self.title, disable=None):
-            accuracy, seconds, largest = [], [], 0
-            for seed, model in zip(seeds, models, strict=True):
-                rng = np.random.default_rng([seed, operators])
-                inputs = long_expressions(self.count, operators, self.largest, rng)
-                trees = list(map(read, inputs))
-                largest = max(largest, *(tree.largest for tree in trees))
-                began = time.perf_counter()
-                results = deduce(model.modules, inputs, model.config.learning.beam).results
-                seconds.append(time.perf_counter() - began)
-                right = results == model.modules.executor.values.ids(tree.value for tree in trees)
-                accuracy.append(100 * float(right.mean()))
-            rows.append(LongRow(operators, self.count, largest, tuple(seeds), tuple(accuracy), tuple(seconds)))
-        return rows
+    @property
+    def cases(self) -> dict[str, int]:
+        """The numbers of operators."""
+        return {f"{operators} operators": operators for operators in self.operators}
 
-    def to_markdown(self, rows: Sequence[LongRow]) -> str:
+    def runs_of(self, case: int, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+        """A run a seed, of which all rows are about."""
+        return trainings_of("hint", "hint", seeds, {})
+
+    def row(self, case: int, seeds: Sequence[int], models: Sequence[NSR]) -> LongRow:
+        """Answer expressions of this size."""
+        accuracy, seconds, largest = [], [], 0
+        for seed, model in zip(seeds, models, strict=True):
+            rng = np.random.default_rng([seed, case])
+            inputs = long_expressions(self.count, case, self.largest, rng)
+            trees = list(map(read, inputs))
+            largest = max(largest, *(tree.largest for tree in trees))
+            began = time.perf_counter()
+            results = deduce(model.modules, inputs, model.config.learning.beam).results
+            seconds.append(time.perf_counter() - began)
+            right = results == model.modules.executor.values.ids(tree.value for tree in trees)
+            accuracy.append(100 * float(right.mean()))
+        return LongRow(case, self.count, largest, tuple(seeds), tuple(accuracy), tuple(seconds))
+
+    def cells(self, row: LongRow) -> Sequence[str]:
+        """Means over the seeds, and the worst of them."""
+        return (
+            str(row.operators),
+            str(row.count),
+            f"{row.largest:,}",
+            f"{statistics.mean(row.accuracy):.2f}",
+            f"{min(row.accuracy):.2f}",
+            str(len(row.seeds)),
+            f"{statistics.mean(row.seconds):.2f}",
+        )
+
+    def to_markdown(self, rows: Sequence[LongRow | Failed]) -> str:
         """The rows under the heading."""
         header = ("operators", "expressions", "largest value", "accuracy, mean", "worst", "seeds", "seconds")
-        cells = [
-            (
-                str(row.operators),
-                str(row.count),
-                f"{row.largest:,}",
-                f"{statistics.mean(row.accuracy):.2f}",
-                f"{min(row.accuracy):.2f}",
-                str(len(row.seeds)),
-                f"{statistics.mean(row.seconds):.2f}",
-            )
-            for row in rows
-        ]
-        return markdown(self.title, header, cells)
+        return markdown(self.title, header, self.all_cells(rows))

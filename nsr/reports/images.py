@@ -1,8 +1,4 @@
-"""Tables for HINT with images: accuracy by subset, symbols recognised alone and jointly, modules given or learned.
-
-Runs take minutes, so they are kept in ``runs/images``: a table that was interrupted goes on where it was, and finished
-runs are used again.
-"""
+"""Tables for HINT with images: accuracy by subset, symbols recognised alone and jointly, modules given or learned."""
 
 from __future__ import annotations
 
@@ -12,17 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from nsr.errors import ConfigError
-from nsr.experiment import examples_of, train
+from nsr.experiment import examples_of
 from nsr.learning.deduction import deduce
 from nsr.model import NSR
 from nsr.perception.context import Context
-from nsr.reports.tables import markdown, span
+from nsr.reports.tables import Failed, RunTable, markdown, span
+from nsr.reports.trainings import Training, trainings_of
 from nsr.tasks.hint import SUBSETS
 
-RUNS = Path("runs/images")
 HANDWRITING = Path("hint/handwriting.npz")  # below the data folder
 
 
@@ -33,10 +27,6 @@ class ImageVariant:
     label: str
     handwriting: bool
     settings: Mapping[str, Any] = field(default_factory=dict)
-
-    def folder(self, seed: int) -> Path:
-        """Where the run of a seed is kept."""
-        return RUNS / f"{''.join(each if each.isalnum() else '-' for each in self.label)}-{seed}"
 
 
 @dataclass(frozen=True)
@@ -66,9 +56,14 @@ class ImageRow:
     seconds: tuple[float, ...]
     assumptions: Mapping[str, Any]
 
+    @property
+    def label(self) -> str:
+        """That of the variant."""
+        return self.variant.label
+
 
 @dataclass(frozen=True)
-class ImageTable:
+class ImageTable(RunTable):
     """Accuracy by subset, a row for each choice of settings.
 
     Attributes:
@@ -83,24 +78,27 @@ class ImageTable:
     published: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     note: str = ""
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[ImageRow]:
-        """Train and test each variant once a seed, unless that was done before.
+    @property
+    def cases(self) -> dict[str, ImageVariant]:
+        """The variants."""
+        return {each.label: each for each in self.variants}
+
+    def runs_of(self, case: ImageVariant, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+        """A run a seed.
 
         Raises:
-            ConfigError: a row needs handwriting, and no data folder is given.
+            ConfigError: the row needs handwriting, and no data folder is given.
         """
-        if data_dir is None and any(each.handwriting for each in self.variants):
-            raise ConfigError(f"this table needs {HANDWRITING}; name its folder by --data-dir")
-        return [self.run(each, seeds, data_dir) for each in tqdm(self.variants, self.title, disable=None)]
+        if case.handwriting and data_dir is None:
+            raise ConfigError(f"needs {HANDWRITING}; name its folder by --data-dir")
+        source = {"symbols": str(data_dir / HANDWRITING)} if case.handwriting else {}
+        return trainings_of("hint", "hint", seeds, {"input": "images", **source, **case.settings})
 
-    def run(self, variant: ImageVariant, seeds: Sequence[int], data_dir: Path | None) -> ImageRow:
-        """Train and test a variant once a seed."""
-        source = {"symbols": str(data_dir / HANDWRITING)} if variant.handwriting else {}
-        settings = {"input": "images", **source, **variant.settings}
-        models = [train("hint", seed=seed, out=variant.folder(seed), resume=True, **settings) for seed in seeds]
+    def row(self, case: ImageVariant, seeds: Sequence[int], models: Sequence[NSR]) -> ImageRow:
+        """What the metrics say, and what is read without context."""
         tests = [model.metrics["test"] for model in models]
         return ImageRow(
-            variant,
+            case,
             tuple(seeds),
             tuple(each["accuracy"] for each in tests),
             tuple(map(read_separately, models)),
@@ -112,26 +110,26 @@ class ImageTable:
             models[0].metrics["assumptions"],
         )
 
-    def to_markdown(self, rows: Sequence[ImageRow]) -> str:
-        """The rows under the heading: means over the seeds, and the worst and the best seed of all."""
+    def cells(self, row: ImageRow) -> Sequence[str]:
+        """Means over the seeds, and the worst and the best seed of all."""
+        return (
+            row.label,
+            *(f"{statistics.mean(run[name] for run in row.subsets):.2f}" for name in SUBSETS),
+            f"{statistics.mean(row.accuracy):.2f}",
+            span(row.accuracy, 2),
+            f"{statistics.mean(row.separately):.2f}",
+            f"{statistics.mean(row.alone):.2f}",
+            f"{statistics.mean(row.jointly):.2f}",
+            span(row.found),
+            str(len(row.seeds)),
+            span(row.seconds),
+        )
+
+    def to_markdown(self, rows: Sequence[ImageRow | Failed]) -> str:
+        """The rows under the heading, then those of others."""
         header = ("", *SUBSETS, "all", "seeds: worst-best", "each image by itself", "symbols alone", "jointly")
         header = (*header, "symbols found", "seeds", "seconds")
-        cells = [
-            (
-                row.variant.label,
-                *(f"{statistics.mean(run[name] for run in row.subsets):.2f}" for name in SUBSETS),
-                f"{statistics.mean(row.accuracy):.2f}",
-                span(row.accuracy, 2),
-                f"{statistics.mean(row.separately):.2f}",
-                f"{statistics.mean(row.alone):.2f}",
-                f"{statistics.mean(row.jointly):.2f}",
-                span(row.found),
-                str(len(row.seeds)),
-                span(row.seconds),
-            )
-            for row in rows
-        ]
-        cells += [(label, *figures, *[""] * 7) for label, figures in self.published.items()]
+        cells = [*self.all_cells(rows), *((label, *figures) for label, figures in self.published.items())]
         return markdown(self.title, header, cells) + (f"\n{self.note}\n" if self.note else "")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nsr.reports.tables import markdown
+from nsr.reports.trainings import Runs, Training
 from nsr.semantics.induction import Example, InductionConfig, Space, induce
 from nsr.semantics.primitives import primitive_set
 from nsr.semantics.programs import compile_term, to_text
@@ -46,6 +47,11 @@ class Induced:
     seconds: float
     program: str
 
+    @property
+    def label(self) -> str:
+        """What was induced, from what."""
+        return f"{self.name}, {self.primitives}"
+
 
 @dataclass(frozen=True)
 class InductionTable:
@@ -53,14 +59,18 @@ class InductionTable:
 
     title: str
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[Induced]:
-        """The rows; there are no official files for this."""
+    def trainings(self, seeds: Sequence[int], data_dir: Path | None) -> dict[str, list[Training]]:
+        """No run is needed."""
+        return {}
+
+    def measure(self, seeds: Sequence[int], data_dir: Path | None, runs: Runs) -> list[Induced]:
+        """The rows, measured anew."""
         rows = []
         for name in FUNCTIONS:
             for primitives in PRIMITIVES:
-                runs = [_measure(name, primitives, seed) for seed in seeds]
-                found, seconds = (statistics.mean(run[what] for run in runs) for what in ("found", "seconds"))
-                rows.append(Induced(name, primitives, 100 * found, seconds, runs[0]["program"] or "none"))
+                trials = [_measure(name, primitives, seed) for seed in seeds]
+                found, seconds = (statistics.mean(each[what] for each in trials) for what in ("found", "seconds"))
+                rows.append(Induced(name, primitives, 100 * found, seconds, trials[0]["program"] or "none"))
         return rows
 
     def to_markdown(self, rows: Sequence[Induced]) -> str:

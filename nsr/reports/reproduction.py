@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from nsr.errors import RunError
-from nsr.reports.compositionality import JAIR, NETWORKS, PUBLISHED, DeepTable, TestsTable
+from nsr.errors import ConfigError, RunError
+from nsr.reports import published
+from nsr.reports.compositionality import JAIR, DeepTable, TestsTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageTable, ImageVariant
 from nsr.reports.measurement import commit, machine
+from nsr.reports.records import records, to_csv
 from nsr.reports.recursion import InductionTable
-from nsr.reports.tables import AccuracyTable, Variant
+from nsr.reports.table_plots import PLOTS, draw
+from nsr.reports.tables import AccuracyTable, Failed, Variant
+from nsr.reports.trainings import Runs, Session, Training
 from nsr.runs import to_json, write_file
 from nsr.tasks import pcfg, scan
+from nsr.tasks.hint import SUBSETS
 
 
 class Table(Protocol):
@@ -26,8 +32,11 @@ class Table(Protocol):
     def title(self) -> str:
         """Its heading."""
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[Any]:
-        """The rows, measured with these seeds; ``data_dir`` holds official files."""
+    def trainings(self, seeds: Sequence[int], data_dir: Path | None) -> dict[str, list[Training]]:
+        """The runs that the rows need, by the label of the row."""
+
+    def measure(self, seeds: Sequence[int], data_dir: Path | None, runs: Runs) -> list[Any]:
+        """The rows, measured with these seeds on ``runs``; ``data_dir`` holds official files."""
 
     def to_markdown(self, rows: Sequence[Any]) -> str:
         """The rows under the heading."""
@@ -48,34 +57,19 @@ def _scan_ablations() -> Iterator[Variant]:
     yield Variant("length, no curriculum", "length", {"curriculum": "none"})
 
 
-PCFG_PUBLISHED = {
-    **{name: {split: PUBLISHED[split][place] for split in pcfg.SPLITS} for place, name in enumerate(NETWORKS)},
-    "NSR paper": dict.fromkeys(pcfg.SPLITS, "100"),
-}
+PCFG_PUBLISHED = published.columns("pcfg")
 PCFG_SOURCES = f"{JAIR} NSR paper: Li et al. (2024), arXiv 2210.01603, abstract."
 TENTH = 7_779  # examples of 10k/train
 
 FEW = {"examples": 10_000, "max_tokens": 13, "rounds": 5}
-
-# On each of SUBSETS, and on average.
-HINT_PUBLISHED = {
-    "NSR paper": ("", "97.3", "", "95.9", "", "90.1"),
-    "Transformer rel. uni.": ("98.0", "96.8", "78.2", "11.7", "22.4", "61.5"),
-    "LSTM": ("92.9", "90.9", "74.9", "12.1", "24.3", "58.9"),
-    "GRU": ("76.2", "69.5", "42.8", "10.5", "15.1", "42.5"),
-}
-
-IMAGES_PUBLISHED = {
-    "NSR paper": ("", "", "", "", "", "76.0"),
-    "Transformer rel. uni.": ("88.4", "86.0", "62.5", "10.9", "19.0", "53.1"),
-    "LSTM": ("83.9", "79.7", "62.0", "11.2", "21.0", "51.5"),
-    "GRU": ("66.7", "58.7", "33.1", "9.4", "12.8", "35.9"),
-}
+FIGURES = (*SUBSETS, "all")  # of a row of HINT
 WRITERS = {"symbol_split": "writer"}
 GIVEN = {"syntax": "given", "semantics": "given"}
 
 TABLES: dict[str, Table] = {
-    "scan": AccuracyTable("scan", "SCAN, word order projective", tuple(Variant(split, split) for split in scan.SPLITS)),
+    "scan-splits": AccuracyTable(
+        "scan", "SCAN, word order projective", tuple(Variant(split, split) for split in scan.SPLITS)
+    ),
     "scan-raw": AccuracyTable(
         "scan",
         "SCAN, word order raw (as published)",
@@ -91,7 +85,7 @@ TABLES: dict[str, Table] = {
         ),
     ),
     "scan-ablations": AccuracyTable("scan", "SCAN, ablations", tuple(_scan_ablations())),
-    "pcfg": AccuracyTable(
+    "pcfg-splits": AccuracyTable(
         "pcfg",
         "PCFG SET",
         (
@@ -122,10 +116,10 @@ TABLES: dict[str, Table] = {
     "pcfg-tests": TestsTable("PCFG SET, the tests of Hupkes et al."),
     "pcfg-induction": InductionTable("Functions of lists, induced from 20 examples"),
     "pcfg-deep": DeepTable("PCFG SET, deep inputs"),
-    "hint": SubsetTable(
+    "hint-symbols": SubsetTable(
         "HINT, symbols",
         {"nsr": {}, "nsr, parentheses not declared": {"separators": ""}},
-        HINT_PUBLISHED,
+        published.rows("hint", FIGURES),
         f"{ARXIV} NSR paper: Li et al. (2024), arXiv 2210.01603, as quoted in reviews of it. Times include drawing the "
         "data unless they are in the cache.",
     ),
@@ -148,10 +142,7 @@ TABLES: dict[str, Table] = {
     "hint-swap": SubsetTable(
         "HINT, one module learned and the other given",
         {"syntax learned": {"semantics": "given"}, "semantics learned": {"syntax": "given"}},
-        {
-            "syntax learned, NSR paper": ("", "", "", "", "", "93.39"),
-            "semantics learned, NSR paper": ("", "", "", "", "", "98.47"),
-        },
+        published.rows("hint-swap", FIGURES),
         "NSR paper: the authors' released notebook, result accuracy on the test set.",
     ),
     "hint-images": ImageTable(
@@ -160,7 +151,7 @@ TABLES: dict[str, Table] = {
             ImageVariant("handwriting, split at random", True),
             ImageVariant("handwriting, unseen writers", True, WRITERS),
         ),
-        IMAGES_PUBLISHED,
+        published.rows("hint-images", FIGURES),
         f"{ARXIV} NSR paper: Li et al. (2024), arXiv 2210.01603, as quoted in reviews of it; its image encoder was "
         "trained on symbols before. Published figures are of HINT's own images, split at random.",
     ),
@@ -183,7 +174,7 @@ TABLES: dict[str, Table] = {
                 "symbols learned with labels, others learned", True, {"perception": "given", "separators": "( )"}
             ),
         ),
-        {"perception learned, NSR paper": ("", "", "", "", "", "83.51")},
+        published.rows("hint-images-given", FIGURES),
         "NSR paper: the authors' released notebook, result accuracy on the test set.",
     ),
     "hint-images-ablations": ImageTable(
@@ -202,32 +193,129 @@ TABLES: dict[str, Table] = {
 }
 
 
-def reproduce(name: str, seeds: Sequence[int], data_dir: Path | None = None, out: Path | None = None) -> str:
+GROUPS: dict[str, tuple[str, ...]] = {
+    "scan": ("scan-splits", "scan-raw", "scan-size"),
+    "pcfg": ("pcfg-splits", "pcfg-generated", "pcfg-size", "pcfg-tests", "pcfg-induction", "pcfg-deep"),
+    "hint": ("hint-symbols", "hint-swap", "hint-long", "hint-induction"),
+    "few-shot": ("hint-few-shot",),
+    "ablations": ("scan-ablations", "hint-ablations", "hint-images-ablations"),
+    "images": ("hint-images", "hint-images-drawn", "hint-images-given"),
+    "all": tuple(TABLES),
+}
+
+
+def tables_of(names: Iterable[str]) -> list[str]:
+    """The tables that names of groups and tables stand for, each once.
+
+    Raises:
+        ConfigError: there is no such group or table.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if name not in GROUPS and name not in TABLES:
+            raise ConfigError(f"unknown table {name!r}; groups: {', '.join(GROUPS)}; tables: {', '.join(TABLES)}")
+        found |= dict.fromkeys(GROUPS.get(name, (name,)))
+    return list(found)
+
+
+class Reproduced(NamedTuple):
+    """A table as Markdown, and how many of its rows failed."""
+
+    text: str
+    failed: int
+
+
+def reproduce(
+    name: str,
+    seeds: Sequence[int],
+    runs: Runs,
+    data_dir: Path | None = None,
+    out: Path | None = None,
+    *,
+    plots: bool = True,
+) -> Reproduced:
     """Measure a table and return it as Markdown, above a line that says where it comes from.
 
     Args:
         name: one of :data:`TABLES`.
         seeds: of the runs behind each row.
+        runs: has the runs that are finished; the others are trained.
         data_dir: folder of the official files, used for the splits that it has.
-        out: folder for ``NAME.md`` and ``NAME.json``.
+        out: folder for ``NAME.md``, ``NAME.json``, ``NAME.csv`` and the plots.
+        plots: whether to draw what :data:`nsr.reports.table_plots.PLOTS` has for the table.
 
     Raises:
         RunError: ``out`` cannot be written.
+        ConfigError: there is something to draw, and matplotlib is not installed.
     """
-    table, began = TABLES[name], time.perf_counter()
-    rows = table.measure(seeds, data_dir)
-    provenance = {"commit": commit(), "machine": machine(), "seconds": round(time.perf_counter() - began, 1)}
-    seconds, where = provenance["seconds"], provenance["machine"]
-    text = table.to_markdown(rows) + (
-        f"\nseeds {seeds[0]}-{seeds[-1]}; commit {provenance['commit']}; {where['cpu']}, {where['cores']} cores, "
-        f"torch {where['torch']}; {seconds:.0f} s in all\n"
-    )
+    table = TABLES[name]
+    trainings = table.trainings(seeds, data_dir)
+    runs.complete(each for row in trainings.values() for each in row)
+    began = time.perf_counter()
+    rows = table.measure(seeds, data_dir, runs)
+    measuring = time.perf_counter() - began
+    used = _used(trainings, runs)
+    where = {"commit": commit(), "machine": machine()}
+    seconds = measuring + sum(each["seconds"] for each in used.values())
+    text = table.to_markdown(rows) + f"\n{_footer(seeds, used, where, seconds)}\n"
     if out is not None:
-        content = to_json({"table": table.title, **provenance, "rows": [asdict(row) for row in rows]})
+        data = {
+            "table": table.title,
+            **where,
+            "seeds": list(seeds),
+            "seconds": round(seconds, 1),
+            "assumptions": _shared(trainings, runs),
+            "rows": [asdict(row) for row in rows],
+            "runs": used,
+        }
+        flat = records(rows, trainings if getattr(table, "of_runs", False) else {}, runs)
+        files = {"md": text.encode(), "json": to_json(data), "csv": to_csv(flat)}
+        pictures = draw(name, table.title, rows, trainings, runs) if plots and name in PLOTS else {}
         try:
             out.mkdir(parents=True, exist_ok=True)
-            write_file(out / f"{name}.json", content)
-            write_file(out / f"{name}.md", text.encode())
+            for suffix, content in files.items():
+                write_file(out / f"{name}.{suffix}", content)
+            for what, content in pictures.items():
+                write_file(out / f"{name}-{what}.png", content)
         except OSError as error:
             raise RunError(f"{out} cannot be written: {error.strerror or error}") from None
-    return text
+    return Reproduced(text, sum(isinstance(row, Failed) for row in rows))
+
+
+def _shared(trainings: dict[str, list[Training]], runs: Runs) -> dict[str, Any]:
+    """What all the runs of a table were told alike."""
+    told = [
+        runs.metrics(training)["assumptions"]
+        for row in trainings.values()
+        for training in row
+        if training.name not in runs.failures
+    ]
+    return {name: value for name, value in (told or [{}])[0].items() if all(each.get(name) == value for each in told)}
+
+
+def _used(trainings: dict[str, list[Training]], runs: Runs) -> dict[str, dict[str, Any]]:
+    """What is to be known of each run behind a table, by the name of its folder."""
+    found = {}
+    for row in trainings.values():
+        for training in (each for last in row for each in last.lineage):
+            if training.name not in found and training.name not in runs.failures:
+                seconds = runs.metrics(training)["seconds"]["total"]
+                found[training.name] = {"seconds": seconds, "sessions": list(map(asdict, runs.sessions(training)))}
+    return found
+
+
+def _footer(seeds: Sequence[int], used: dict[str, dict[str, Any]], where: dict[str, Any], seconds: float) -> str:
+    """Where a table comes from: the commits and machines of its runs, and of what was measured now."""
+    sessions = [[Session(**each) for each in run["sessions"]] for run in used.values()]
+    trained = Counter(" and ".join(dict.fromkeys(each.commit for each in run)) for run in sessions)
+    if not trained.keys() - {where["commit"]}:
+        commits = f"commit {where['commit']}"
+    else:
+        counted = (f"{which} ({count} run{'s' * (count > 1)})" for which, count in trained.items())
+        commits = f"commits {', '.join(counted)}, {where['commit']} (measured)"
+    machines = dict.fromkeys(map(_machine, [*(each.machine for run in sessions for each in run), where["machine"]]))
+    return f"seeds {seeds[0]}-{seeds[-1]}; {commits}; {' and '.join(machines)}; {seconds:.0f} s in all"
+
+
+def _machine(facts: dict[str, Any]) -> str:
+    return f"{facts['cpu']}, {facts['cores']} cores, torch {facts['torch']}"

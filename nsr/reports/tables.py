@@ -1,4 +1,4 @@
-"""Tables of accuracies: settings on splits of a task, each run with several seeds.
+"""Tables of runs, and those of accuracies: settings on splits of a task, each run with several seeds.
 
 Every cell is the mean over seeds, and the worst seed stands beside it. Which tables there are is in
 :mod:`nsr.reports.reproduction`.
@@ -7,16 +7,97 @@ Every cell is the mean over seeds, and the worst seed stands beside it. Which ta
 from __future__ import annotations
 
 import statistics
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from tqdm import tqdm
-
-from nsr.errors import DataError
-from nsr.experiment import train
+from nsr.errors import NSRError
 from nsr.model import NSR
+from nsr.reports.trainings import Runs, Training, trainings_of
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A row that could not be measured, and why."""
+
+    label: str
+    failed: str
+
+    @property
+    def cells(self) -> tuple[str, str]:
+        """The row; what is missing of it is left empty by :func:`markdown`."""
+        return self.label, f"failed: {self.failed}".replace("|", "/")
+
+
+class RunTable(ABC):
+    """A table whose rows are measured on models that were trained; a row is a dataclass with a ``label``.
+
+    ``of_runs`` says that a row is about its runs as such, one a seed, so that their metrics belong to it.
+    """
+
+    of_runs: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def cases(self) -> Mapping[str, Any]:
+        """What is measured, by the label of its row."""
+
+    @abstractmethod
+    def runs_of(self, case: Any, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+        """The runs that a row needs; for each model that it is about, a run a seed.
+
+        Raises:
+            NSRError: it cannot be measured.
+        """
+
+    @abstractmethod
+    def row(self, case: Any, seeds: Sequence[int], models: Sequence[NSR]) -> Any:
+        """The row, measured on the models of its runs.
+
+        Raises:
+            NSRError: it cannot be measured.
+        """
+
+    @abstractmethod
+    def cells(self, row: Any) -> Sequence[str]:
+        """The row as text."""
+
+    def trainings(self, seeds: Sequence[int], data_dir: Path | None) -> dict[str, list[Training]]:
+        """The runs of the rows that can be measured, by label."""
+        found = {}
+        for label, case in self.cases.items():
+            with suppress(NSRError):  # the row will say it
+                found[label] = self.runs_of(case, seeds, data_dir)
+        return found
+
+    def measure(self, seeds: Sequence[int], data_dir: Path | None, runs: Runs) -> list[Any]:
+        """The rows, :class:`Failed` where that was not possible.
+
+        Args:
+            seeds: of the runs behind each row.
+            data_dir: folder of official files, used for the splits that it has.
+            runs: has the runs; those that it lacks are trained.
+        """
+        runs.complete(each for trainings in self.trainings(seeds, data_dir).values() for each in trainings)
+        models: dict[str, NSR] = {}
+        rows = []
+        for label, case in self.cases.items():
+            try:
+                needed = self.runs_of(case, seeds, data_dir)
+                for each in needed:
+                    if each.name not in models:
+                        models[each.name] = runs.load(each)
+                rows.append(self.row(case, seeds, [models[each.name] for each in needed]))
+            except NSRError as error:
+                rows.append(Failed(label, str(error)))
+        return rows
+
+    def all_cells(self, rows: Sequence[Any]) -> list[Sequence[str]]:
+        """All rows as text."""
+        return [row.cells if isinstance(row, Failed) else self.cells(row) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -58,9 +139,14 @@ class Outcome:
     seconds: tuple[float, ...]
     assumptions: Mapping[str, Any]
 
+    @property
+    def label(self) -> str:
+        """That of the variant."""
+        return self.variant.label
+
 
 @dataclass(frozen=True)
-class AccuracyTable:
+class AccuracyTable(RunTable):
     """Rows of one task.
 
     Attributes:
@@ -77,16 +163,20 @@ class AccuracyTable:
     published: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     source: str = ""
 
-    def measure(self, seeds: Sequence[int], data_dir: Path | None) -> list[Outcome]:
-        """Train and test each variant once a seed."""
-        return [self.run(each, seeds, data_dir) for each in tqdm(self.variants, self.title, disable=None)]
+    @property
+    def cases(self) -> dict[str, Variant]:
+        """The variants."""
+        return {each.label: each for each in self.variants}
 
-    def run(self, variant: Variant, seeds: Sequence[int], data_dir: Path | None) -> Outcome:
-        """Train and test a variant once a seed."""
-        models = [train_variant(self.task, variant, seed, data_dir) for seed in seeds]
+    def runs_of(self, case: Variant, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+        """A run a seed."""
+        return variant_runs(self.task, case, seeds, data_dir)
+
+    def row(self, case: Variant, seeds: Sequence[int], models: Sequence[NSR]) -> Outcome:
+        """What the metrics say."""
         metrics = [model.metrics for model in models]
         return Outcome(
-            variant,
+            case,
             metrics[0]["assumptions"]["data"],
             tuple(seeds),
             tuple(each["test"]["accuracy"] for each in metrics),
@@ -99,40 +189,35 @@ class AccuracyTable:
             metrics[0]["assumptions"],
         )
 
-    def to_markdown(self, outcomes: Sequence[Outcome]) -> str:
-        """The table: accuracies in percent, seconds of one run."""
+    def cells(self, row: Outcome) -> Sequence[str]:
+        """Accuracies in percent, seconds of one run."""
+        return (
+            row.label,
+            source(row.data),
+            f"{row.count:,}",
+            str(len(row.seeds)),
+            f"{statistics.mean(row.accuracy):.2f}",
+            f"{min(row.accuracy):.2f}",
+            f"{statistics.mean(row.answered):.2f}",
+            span(row.programs),
+            span(row.examples),
+            span(row.learned_from),
+            f"{statistics.mean(row.seconds):.1f}",
+            *(column.get(row.variant.split, "") for column in self.published.values()),
+        )
+
+    def to_markdown(self, rows: Sequence[Outcome | Failed]) -> str:
+        """The table."""
         header = (
             *("", "data", "test", "seeds", "accuracy, mean", "worst", "answered", "programs", "examples"),
             *("learned from", "seconds", *self.published),
         )
-        rows = [
-            (
-                each.variant.label,
-                source(each.data),
-                f"{each.count:,}",
-                str(len(each.seeds)),
-                f"{statistics.mean(each.accuracy):.2f}",
-                f"{min(each.accuracy):.2f}",
-                f"{statistics.mean(each.answered):.2f}",
-                span(each.programs),
-                span(each.examples),
-                span(each.learned_from),
-                f"{statistics.mean(each.seconds):.1f}",
-                *(column.get(each.variant.split, "") for column in self.published.values()),
-            )
-            for each in outcomes
-        ]
-        return markdown(self.title, header, rows) + (f"\n{self.source}\n" if self.source else "")
+        return markdown(self.title, header, self.all_cells(rows)) + (f"\n{self.source}\n" if self.source else "")
 
 
-def train_variant(task: str, variant: Variant, seed: int, data_dir: Path | None) -> NSR:
-    """A model of a variant; splits of which ``data_dir`` has no files are generated."""
-    if data_dir is not None and not variant.generated:
-        try:
-            return train(task, variant.split, seed=seed, data_dir=data_dir, **variant.settings)
-        except DataError:
-            pass
-    return train(task, variant.split, seed=seed, **variant.settings)
+def variant_runs(task: str, variant: Variant, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+    """A run a seed of a variant; splits of which ``data_dir`` has no files are generated."""
+    return trainings_of(task, variant.split, seeds, variant.settings, None if variant.generated else data_dir)
 
 
 def source(data: str) -> str:
@@ -147,6 +232,7 @@ def span(numbers: Sequence[float], digits: int = 0) -> str:
 
 
 def markdown(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown under its title."""
-    lines = ["|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in (header, *rows)]
+    """A table in Markdown under its title; cells that a row lacks at its end are empty."""
+    full = [(*cells, *[""] * (len(header) - len(cells))) for cells in (header, *rows)]
+    lines = ["|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in full]
     return "\n".join([f"### {title}", "", lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"

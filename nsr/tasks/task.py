@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nsr.errors import ConfigError, DataError
+from nsr.errors import ConfigError, DataError, MissingDataError
 
 Tokens = tuple[str, ...]
 Value = Any  # what a program returns: a tuple of output tokens, or an integer
@@ -79,12 +79,13 @@ def read_lines(path: Path, files: str) -> list[str]:
         files: what to look for where it does not exist.
 
     Raises:
+        MissingDataError: it does not exist.
         DataError: it cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise DataError(
+        raise MissingDataError(
             f"{path} does not exist; give the folder of {files}, or run without --data-dir to generate the data"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
