@@ -5,6 +5,7 @@ python scripts/reproduce_tables.py scan --data-dir ../shared/data         # from
 python scripts/reproduce_tables.py scan-raw scan-size scan-ablations --seeds 3 --out results
 python scripts/reproduce_tables.py pcfg pcfg-size pcfg-tests pcfg-deep --data-dir ../shared/data --out results
 python scripts/reproduce_tables.py pcfg-induction pcfg-generated --seeds 2 --out results
+python scripts/reproduce_tables.py export --seeds 2 --data-dir ../shared/data --out results
 """
 
 import argparse

@@ -88,7 +88,7 @@ def test_grammars_are_those_exported(page):
 
 @pytest.mark.parametrize("results", sorted((ROOT / "results").glob("*.md")), ids=lambda results: results.name)
 def test_tables_are_those_of_the_results(results):
-    pages = ("images", "pcfg", "hint")
+    pages = ("export", "images", "pcfg", "hint")
     page = ROOT / "docs" / f"{next((name for name in pages if name in results.stem), 'scan')}.md"
     text = re.sub(r"^# .*\n\n", "", results.read_text(encoding="utf-8")).replace("\n## ", "\n### ")
     assert text.strip() in page.read_text(encoding="utf-8"), f"{page.name} has another table than {results.name}"

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nsr.errors import ConfigError, RunError
+from nsr.errors import ConfigError, ExportError, RunError
+from nsr.reports import export as export_report
 from nsr.reports import reproduction
 from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, TestsTable
+from nsr.reports.export import ExportTable
 from nsr.reports.images import ImageRow, ImageTable, ImageVariant
 from nsr.reports.reproduction import TABLES, reproduce
 from nsr.reports.tables import AccuracyTable, Outcome, Variant, markdown, span
@@ -168,3 +170,25 @@ def test_images_are_read_alone_jointly_and_by_subset() -> None:
 def test_a_table_of_handwriting_needs_its_folder() -> None:
     with pytest.raises(ConfigError, match=r"needs hint/handwriting\.npz; name its folder by --data-dir"):
         TABLES["hint-images"].measure([0], None)
+
+
+def test_exported_models_are_compared_with_the_models(monkeypatch):
+    table = ExportTable("Exports", (("scan", Variant("length", "length")),), (("scan", Variant("more", "simple")),))
+    (row,) = table.measure([0], None)
+    assert row.refusals == {}
+    assert cells(table.to_markdown([row]), 0) | {
+        "": "SCAN, length",
+        "data": "generated",
+        "exported": "1 of 1",
+        "test sentences": "3,920",
+    } == cells(table.to_markdown([row]), 0)
+    assert row.trained[0] > 9_000
+    assert row.script_speed[0] > 0
+
+    def refuse(model):
+        raise ExportError("it leaves a choice")
+
+    monkeypatch.setattr(export_report, "_exported", refuse)
+    (row,) = table.measure([1], None)
+    assert row.refusals == {"1": "it leaves a choice"}
+    assert cells(table.to_markdown([row]), 0)["exported"] == "0 of 1"

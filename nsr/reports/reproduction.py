@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from nsr.errors import RunError
 from nsr.reports.compositionality import JAIR, NETWORKS, PUBLISHED, DeepTable, TestsTable
+from nsr.reports.export import ExportTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageTable, ImageVariant
 from nsr.reports.measurement import commit, machine
@@ -71,6 +72,13 @@ IMAGES_PUBLISHED = {
 }
 WRITERS = {"symbol_split": "writer"}
 GIVEN = {"syntax": "given", "semantics": "given"}
+
+EXPORTED = (
+    *(("scan", Variant(each, each)) for each in ("simple", "length", "addprim_jump", "template_around_right")),
+    ("pcfg", Variant("pcfgset", "pcfgset", {"fraction": 0.1}, generated=True)),
+    ("hint", Variant("symbols", "hint")),
+)
+EXPORTED_OFFICIAL = (("pcfg", Variant("pcfgset", "pcfgset")),)
 
 TABLES: dict[str, Table] = {
     "scan": AccuracyTable("scan", "SCAN, word order projective", tuple(Variant(split, split) for split in scan.SPLITS)),
@@ -196,6 +204,7 @@ TABLES: dict[str, Table] = {
     "hint-few-shot": FewShotTable("HINT, new words from few examples"),
     "hint-induction": ConceptTable("Functions of numbers, induced from examples"),
     "hint-long": LongTable("HINT, long expressions and large values"),
+    "export": ExportTable("Exported models and the models", EXPORTED, EXPORTED_OFFICIAL),
 }
 
 

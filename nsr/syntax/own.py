@@ -31,6 +31,7 @@ SECONDS, MEMORY = 20, 2**31  # what reading a grammar may take
 # Some small grammars are huge when they are spelled out, so they are tried where that does no harm.
 _TRIAL = f"""
 import resource, sys
+sys.path[:] = sys.argv[1:]
 from contextlib import suppress
 from lark import Lark
 with suppress(ValueError, OSError):
@@ -193,7 +194,7 @@ def read_grammar(path: str) -> bytes:
 
 def _try(text: str, name: str) -> None:
     """Refuse a grammar that takes too much time or memory, after having it read by another process."""
-    command = [sys.executable, "-I", "-c", _TRIAL]
+    command = [sys.executable, "-I", "-c", _TRIAL, *sys.path]
     try:
         done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=SECONDS, check=False).stdout
     except subprocess.TimeoutExpired:
