@@ -209,7 +209,7 @@ def test_a_run_is_as_any_other(workplace, capsys):
 def test_metrics_say_what_was_learned_from_what(trained):
     metrics = json.loads((trained / "run" / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] == 100.0
-    assert metrics["train"] | {"accuracy": 100.0, "unexplained": []} == metrics["train"]
+    assert metrics["train"] | {"accuracy": 100.0, "unexplained": [], "without_program": []} == metrics["train"]
     assumptions = metrics["assumptions"]
     assert [assumptions[name] for name in ("train", "test", "primitives", "data")] == [
         "train.tsv",
@@ -309,6 +309,14 @@ def test_what_is_not_explained_is_shown_below_the_summary(files, capsys):
         {"input": "blue", "output": "RED", "answer": "BLUE"},
         {"input": "red and red", "output": "RED", "answer": "RED RED"},
     ]
+
+
+def test_words_without_program_are_named(files, capsys):
+    write(
+        Path("train.tsv"), [*TRAIN, *((f"{each} maybe perhaps", "YES") for each in COLOURS[:2]), ("maybe maybe", "NO")]
+    )
+    assert main(["train", "pairs", *files, "--rounds", "0"]) == 0
+    assert "no program     for and, black, blue, green, maybe, perhaps, red, twice\n  red\n" in capsys.readouterr().out
 
 
 def test_a_review_has_the_shortest_and_tells_no_answer_from_a_wrong_one(trained):
