@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from test_pairs import refused, write  # noqa: F401
 
 import nsr
+import nsr.experiment
 from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError, InputError, RunError
 from nsr.gss import ROOT

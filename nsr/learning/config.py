@@ -70,6 +70,7 @@ class SearchConfig:
     search: str = setting("best-first", "best-first, or mh: a Metropolis-Hastings sampler")
     trees: int = setting(32, "parses tried for an unsolved sentence: all trees of up to 4 tokens")
     licensed: int = setting(0, "parses tried before these, only such as the learned dependency grammar licenses")
+    within: bool = setting(False, "at last, also revise parses that the learned dependency grammar licenses")
     empty: bool = setting(False, "a word without program may mean nothing")
     constants: bool = setting(False, "symbols learned as constants take no dependents in explanations")
     max_arity: int = setting(3, "dependents of one token in an explanation")
