@@ -342,7 +342,7 @@ def test_what_depends_on_what_was_said_before_is_all_that_is_not_learned(files, 
         Path("test.tsv"),
         [(chain, " ".join(list(commands.values())[:4])), ("turn on fan then turn on it", "ON FAN ON FAN")],
     )
-    assert main(["train", "pairs", *files]) == 0
+    assert main(["train", "pairs", *files, "--within"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("test accuracy  50.00% of 2 (50.00% answered)\n")
     assert (

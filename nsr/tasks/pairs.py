@@ -44,12 +44,8 @@ class Pairs(Task):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """See :meth:`Task.settings`.
-
-        Own files are short, so stages are small: else the first would be nearly all. What was learned of syntax is used
-        where an input is not explained otherwise, so that one word that cannot be learned does not keep others from it.
-        """
-        return {"least": 20, "within": True}
+        """See :meth:`Task.settings`. Own files are short, so stages are small: else the first would be nearly all."""
+        return {"least": 20}
 
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
         """The pairs of the two files; see :meth:`Task.load`."""
