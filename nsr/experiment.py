@@ -1,8 +1,9 @@
 """Experiments: train a model on a split of a task, keep it in a run folder, evaluate it.
 
 A run folder holds ``config.json``, ``vocabulary.json``, ``lexicon.nsr``, ``grammar.json``, ``parser.safetensors`` and
-``manifest.json`` (the model), ``history.jsonl`` (a line a round) and ``metrics.json``, written last: a run that has it
-is finished. Until then a folder ``checkpoint`` holds the state after some round.
+``manifest.json`` (the model; with a user's grammar also ``syntax.lark``), ``history.jsonl`` (a line a round) and
+``metrics.json``, written last: a run that has it is finished. Until then a folder ``checkpoint`` holds the state after
+some round.
 """
 
 from __future__ import annotations

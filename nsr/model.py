@@ -34,10 +34,12 @@ from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
 from nsr.semantics.primitives import Type, primitive_set
 from nsr.semantics.programs import to_text
 from nsr.semantics.values import MISSING, MISSING_ID, Value
+from nsr.syntax.own import OwnSyntax
 from nsr.syntax.parser import GoldTrees, Parser
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import Task, Tokens
 
+SYNTAX = "syntax.lark"  # the user's grammar in a run folder
 Input = str | Sequence[str] | Pictures | Sequence[np.ndarray] | Sequence[Any]
 NEEDS_PERCEPTION = "was made with a perception of its own; load it with nsr.load(folder, perception=...)"
 HAS_PERCEPTION = "reads its inputs by itself; load it without a perception"
@@ -92,6 +94,7 @@ class NSR:
         self._perception = None if named else perception
         self._modules: Modules | None = None
         self._base: NSR | None = None
+        self._syntax: OwnSyntax | None = None
 
     @property
     def modules(self) -> Modules:
@@ -121,6 +124,8 @@ class NSR:
             raise ConfigError("a model with a perception of its own cannot build on another, nor another on it")
         if (base.primitives, base.config.parser) != (self.primitives, self.config.parser):
             raise ConfigError("a model can only build on one with the same primitives and settings of the parser")
+        if (base.config.knowledge.syntax == "learned") != (self.config.knowledge.syntax == "learned"):
+            raise ConfigError("a model can only build on one if the syntax is learned by both, or given to both")
         self._base = base
         return self
 
@@ -178,6 +183,7 @@ class NSR:
         if isinstance(sentences[0], Pictures):
             self._ground(sentences, values)
             return
+        self._syntax = None
         perception, literals = self._perception, set()
         if perception is None:
             perception = perceive(sentences, values, self.config.knowledge)
@@ -185,6 +191,7 @@ class NSR:
         if self.primitives.value_type is Type.LIST:
             self.constants = tuple(sorted({token for value in values for token in value} - literals))
         self.learned_from.clear()
+        self._require_syntax(perception, sentences)
         if self._base is not None:
             self._modules = self._extend(self._base.modules, sentences)
             return
@@ -205,7 +212,10 @@ class NSR:
                 generator = np.random.default_rng([self.seed, len(inputs)])
                 space = Space(self.primitives, self.constants, self.config.learning.max_length)
                 found = ground(perception, packed, values, space, self.config, generator)
-                if "given" in (knowledge.syntax, knowledge.semantics):  # by words, so symbols must be some
+                if (knowledge.syntax, knowledge.semantics) != (
+                    "learned",
+                    "learned",
+                ):  # by words, so symbols must be some
                     gold = parse_lexicon(self._required_task().gold_lexicon, None, self.primitives)
                     perception.rename(gold_names(found, gold, executor))
                     found = replace(found, symbols=perception.symbols)
@@ -240,6 +250,22 @@ class NSR:
             raise ConfigError("only a task can give perception, syntax or semantics; leave them learned")
         return self.task
 
+    def _own_syntax(self) -> OwnSyntax:
+        """The user's grammar, read once a training."""
+        knowledge = self.config.knowledge
+        if self._syntax is None:
+            self._syntax = OwnSyntax.read(knowledge.syntax, knowledge.syntax_sha256)
+        return self._syntax
+
+    def _require_syntax(self, perception: TokenPerception, sentences: list[Tokens]) -> None:
+        """Refuse a user's grammar that does not fit the sentences."""
+        if self.config.knowledge.own_syntax:
+            spelled = (
+                (each, tuple(perception.symbols[symbol] for symbol in perception.read([each]).symbols[0, 0].tolist()))
+                for each in sentences
+            )
+            self._own_syntax().require(spelled, self.config.knowledge.separators.split())
+
     def _extend(self, base: Modules, sentences: list[Tokens]) -> Modules:
         """The modules of another model, and the words of these sentences."""
         perception = base.perception.extended(sentences)
@@ -256,6 +282,8 @@ class NSR:
         parser = Parser(len(given.symbols), self.config.parser, generator, grammar)
         if self.config.knowledge.syntax == "given":
             parser.gold = GoldTrees(given.symbols, self._required_task().gold_heads)
+        elif self.config.knowledge.own_syntax:
+            parser.gold = GoldTrees(given.symbols, self._own_syntax().heads)
         return parser
 
     def _drawn(self, inputs: Sequence[Input]) -> Sequence[int]:
@@ -402,8 +430,10 @@ class NSR:
         if isinstance(perception, ImagePerception):
             weights = {"perception.safetensors": perception.weights()}
         own = {"kind": "own", "symbols": list(perception.symbols)}
+        syntax = {} if self._syntax is None else {SYNTAX: self._syntax.text.encode()}
         return {
             **weights,
+            **syntax,
             "config.json": to_json(config),
             "vocabulary.json": to_json(perception.to_json() if self._perception is None else own),
             "lexicon.nsr": modules.lexicon.to_text().encode(),
@@ -413,7 +443,7 @@ class NSR:
 
     def adopt(self, other: NSR) -> None:
         """Take over what another model has learned."""
-        self.constants, self._modules = other.constants, other.modules
+        self.constants, self._modules, self._syntax = other.constants, other.modules, other._syntax
         if self._base is not None:  # what was given is not in the files of a run
             given = self._extend(self._base.modules, [other.modules.perception.words]).parser.given
             self._modules = replace(other.modules, parser=other.modules.parser.given_that(given))
@@ -457,6 +487,8 @@ class NSR:
             settings |= {} if perception is None else {"perception": perception}
             model = cls(config["primitives"], task=task, seed=config["seed"], **settings)
             model.constants = tuple(config["constants"])
+            if model.config.knowledge.own_syntax:
+                model._syntax = OwnSyntax.of(files[SYNTAX].decode(), str(folder / SYNTAX))
             words = parse_json(files["vocabulary.json"], folder / "vocabulary.json")
             if (words["kind"] == "own") != (perception is not None):
                 raise RunError(f"{folder} " + (NEEDS_PERCEPTION if perception is None else HAS_PERCEPTION))

@@ -42,8 +42,8 @@ def review(model: NSR, train: Examples) -> dict[str, Any]:
     """How much of its training pairs a model explains, and the shortest that it does not.
 
     Returns:
-        ``{"accuracy", "unexplained"}``, in percent, and at most SHOWN of ``{"input", "output", "answer"}``. An answer
-        of None says that there is no derivation.
+        ``{"accuracy", "unexplained", "without_program"}``: in percent; at most SHOWN of ``{"input", "output",
+        "answer"}``, where an answer of None says that there is no derivation; and the words that have no program.
     """
     answered = zip(train.inputs, train.outputs, model.predict(train.inputs), strict=True)
     wrong = [case for case in answered if case[1] != case[2]]
@@ -53,7 +53,14 @@ def review(model: NSR, train: Examples) -> dict[str, Any]:
             {"input": " ".join(tokens), "output": _plain(output), "answer": _plain(answer)}
             for tokens, output, answer in _shortest(dict.fromkeys(wrong))
         ],
+        "without_program": _without_program(model),
     }
+
+
+def _without_program(model: NSR) -> list[str]:
+    """The words of a model that have no program for any number of arguments."""
+    known = {key.symbol for key in model.lexicon.entries}
+    return [word for symbol, word in enumerate(model.lexicon.symbols) if symbol not in known]
 
 
 def _plain(value: Value | None) -> str | int | None:

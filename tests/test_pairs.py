@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import nsr
+import nsr.experiment
 from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError
 from nsr.learning.config import KnowledgeConfig
@@ -209,7 +210,7 @@ def test_a_run_is_as_any_other(workplace, capsys):
 def test_metrics_say_what_was_learned_from_what(trained):
     metrics = json.loads((trained / "run" / "metrics.json").read_text())
     assert metrics["test"]["accuracy"] == 100.0
-    assert metrics["train"] | {"accuracy": 100.0, "unexplained": []} == metrics["train"]
+    assert metrics["train"] | {"accuracy": 100.0, "unexplained": [], "without_program": []} == metrics["train"]
     assumptions = metrics["assumptions"]
     assert [assumptions[name] for name in ("train", "test", "primitives", "data")] == [
         "train.tsv",
@@ -311,6 +312,14 @@ def test_what_is_not_explained_is_shown_below_the_summary(files, capsys):
     ]
 
 
+def test_words_without_program_are_named(files, capsys):
+    write(
+        Path("train.tsv"), [*TRAIN, *((f"{each} maybe perhaps", "YES") for each in COLOURS[:2]), ("maybe maybe", "NO")]
+    )
+    assert main(["train", "pairs", *files, "--rounds", "0"]) == 0
+    assert "no program     for and, black, blue, green, maybe, perhaps, red, twice\n  red\n" in capsys.readouterr().out
+
+
 def test_a_review_has_the_shortest_and_tells_no_answer_from_a_wrong_one(trained):
     model = nsr.load(trained / "run")
     wrong = [(" and ".join(["red"] * count), "BLUE") for count in (7, 6, 5, 4, 3, 2)]
@@ -318,6 +327,28 @@ def test_a_review_has_the_shortest_and_tells_no_answer_from_a_wrong_one(trained)
     assert found["accuracy"] == 12.5
     assert found["unexplained"][0] == {"input": "twice", "output": "RED", "answer": None}
     assert [len(each["input"].split()) for each in found["unexplained"]] == [1, 3, 5, 7, 9]
+
+
+def test_what_depends_on_what_was_said_before_is_all_that_is_not_learned(files, capsys):
+    """Of "it" no program can say what it is; of "then" one can, though it occurs only in longer inputs."""
+    states, things = ("on", "off"), ("lamp", "fan", "radio")
+    commands = {f"turn {state} {thing}": f"{state} {thing}".upper() for state in states for thing in things}
+    train = [*commands.items()]
+    train += [(f"{one} then {other}", f"{commands[one]} {commands[other]}") for one in commands for other in commands]
+    train += [(f"{one} then turn off it", f"{commands[one]} OFF {one.split()[-1].upper()}") for one in commands]
+    write(Path("train.tsv"), train)
+    chain = " then ".join(list(commands)[:4])
+    write(
+        Path("test.tsv"),
+        [(chain, " ".join(list(commands.values())[:4])), ("turn on fan then turn on it", "ON FAN ON FAN")],
+    )
+    assert main(["train", "pairs", *files, "--within"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("test accuracy  50.00% of 2 (50.00% answered)\n")
+    assert (
+        "explained      87.50% of 48 training pairs\nno program     for it\n  turn on lamp then turn off it\n"
+        in printed
+    )
 
 
 # Own primitives

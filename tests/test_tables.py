@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from nsr.errors import ExportError
+from nsr.reports import export as export_report
 from nsr.reports import published
 from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, TestsTable
+from nsr.reports.export import Exported, ExportTable
 from nsr.reports.images import ImageRow, ImageTable, ImageVariant
 from nsr.reports.reproduction import GROUPS, TABLES, tables_of
 from nsr.reports.table_plots import PLOTS
@@ -209,3 +212,28 @@ def test_a_row_of_handwriting_needs_its_folder(tmp_path: Path) -> None:
     assert table.trainings([0], None) == {}
     rows = table.measure([0], None, Runs(tmp_path))
     assert {row.failed for row in rows} == {"needs hint/handwriting.npz; name its folder by --data-dir"}
+
+
+def test_exported_models_are_compared_with_the_models(monkeypatch, tmp_path):
+    rows = Exported("scan", Variant("length", "length")), Exported("scan", Variant("more", "simple"), official=True)
+    table = ExportTable("Exports", rows)
+    runs = Runs(tmp_path)
+    row, official = table.measure([0], None, runs)
+    assert official.failed == "needs the official files; name their folder by --data-dir"
+    assert row.refusals == {}
+    assert cells(table.to_markdown([row]), 0) | {
+        "": "SCAN, length",
+        "data": "generated",
+        "exported": "1 of 1",
+        "test sentences": "3,920",
+    } == cells(table.to_markdown([row]), 0)
+    assert row.trained[0] > 9_000
+    assert row.script_speed[0] > 0
+
+    def refuse(model):
+        raise ExportError("it leaves a choice")
+
+    monkeypatch.setattr(export_report, "_exported", refuse)
+    row, _ = table.measure([0], None, runs)
+    assert row.refusals == {"0": "it leaves a choice"}
+    assert cells(table.to_markdown([row]), 0)["exported"] == "0 of 1"

@@ -91,6 +91,8 @@ def _summary(metrics: dict[str, Any], folder: str | None) -> str:
     ]
     if "unexplained" in train:
         rows.append(f"explained      {train['accuracy']:.2f}% of {train['available']} training pairs")
+        if train["without_program"]:
+            rows.append(f"no program     for {', '.join(train['without_program'])}")
         for each in train["unexplained"]:
             rows += [f"  {each['input']}", f"    expected  {each['output']}", f"    answered  {each['answer']}"]
     return "\n".join(rows)

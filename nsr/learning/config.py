@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -12,12 +13,12 @@ from nsr.errors import ConfigError
 from nsr.perception.network import ImageConfig
 from nsr.semantics.induction import InductionConfig
 from nsr.settings import setting
+from nsr.syntax.own import SUFFIX, read_grammar
 from nsr.syntax.scorer import ParserConfig
 
 # What options may be; others are 0 or more.
 CHOICES = {
     "perception": ("learned", "given"),
-    "syntax": ("learned", "given"),
     "semantics": ("learned", "given"),
     "search": ("best-first", "mh"),
     "curriculum": ("length", "none"),
@@ -44,9 +45,22 @@ class KnowledgeConfig:
     literals: bool = setting(False, "tokens that occur in inputs and in outputs start as denoting themselves")
     separators: str = setting("", "tokens declared meaningless, separated by spaces")
     perception: str = setting("learned", "symbols of images: learned, or given by the task for the training images")
-    syntax: str = setting("learned", "trees: learned, or given by the task")
+    syntax: str = setting("learned", "trees: learned, given by the task, or FILE.lark: read by your own grammar")
+    syntax_sha256: str = setting("", "checksum that this file must have; none: the one it has")
     semantics: str = setting("learned", "programs: learned, or given by the task")
     between: bool = setting(True, "separators stand between two arguments of their head")
+
+    def __post_init__(self) -> None:
+        """Take the checksum of an own grammar that is named without."""
+        allowed = isinstance(self.syntax, str) and (self.syntax in ("learned", "given") or self.own_syntax)
+        _require(allowed, "syntax", self.syntax, f"learned, given, or a file FILE{SUFFIX}")
+        if self.own_syntax and not self.syntax_sha256:
+            object.__setattr__(self, "syntax_sha256", hashlib.sha256(read_grammar(self.syntax)).hexdigest())
+
+    @property
+    def own_syntax(self) -> bool:
+        """Whether trees are read by a grammar of the user."""
+        return self.syntax.endswith(SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ class SearchConfig:
     search: str = setting("best-first", "best-first, or mh: a Metropolis-Hastings sampler")
     trees: int = setting(32, "parses tried for an unsolved sentence: all trees of up to 4 tokens")
     licensed: int = setting(0, "parses tried before these, only such as the learned dependency grammar licenses")
+    within: bool = setting(False, "at last, also revise parses that the learned dependency grammar licenses")
     empty: bool = setting(False, "a word without program may mean nothing")
     constants: bool = setting(False, "symbols learned as constants take no dependents in explanations")
     max_arity: int = setting(3, "dependents of one token in an explanation")

@@ -91,7 +91,7 @@ def propose(
     Candidates are the parser's k best trees: all of them for short sentences, a sample for long ones. Those with the
     wanted value are explanations; where an example has none its candidates are revised, and where that fails too, the
     trees one attachment away from the best ones. If the configuration says so, trees that the learned grammar licenses
-    are tried before, and then words without program taken to mean nothing.
+    are tried before, and then words without program taken to mean nothing; at last, trees that it licenses are revised.
 
     Args:
         modules: the machine.
@@ -106,8 +106,10 @@ def propose(
     attempts: list[Callable[[Sequence[Any], np.ndarray], Proposals]] = [
         partial(_licensed, modules, config, generator),
         partial(_empty, modules, config, generator),
-        partial(_revised, modules, config, generator, guesses),
+        partial(_revised, modules, config, generator, guesses, False),
     ]
+    if config.within:
+        attempts.append(partial(_revised, modules, config, generator, guesses, True))
     found, left = Proposals.none(), np.arange(len(inputs))
     for attempt in attempts:
         if len(left):
@@ -158,11 +160,12 @@ def _revised(
     config: SearchConfig,
     generator: np.random.Generator,
     guesses: Mapping[int, Sequence[Guess]],
+    masked: bool,
     inputs: Sequence[Any],
     wanted: np.ndarray,
 ) -> Proposals:
-    """Explanations by any trees, with revisions where they need them."""
-    trees = candidates(modules, inputs, config.readings, config.trees, generator, masked=False)
+    """Explanations by any trees, or by those the learned grammar licenses, with revisions where they need them."""
+    trees = candidates(modules, inputs, config.readings, config.trees, generator, masked=masked)
     execution = execute(modules, trees)
     narrow = np.flatnonzero(execution.arity.max(axis=1, initial=0) <= config.max_arity)
     trees, results, arity = trees.take(narrow), execution.results[narrow], execution.arity[narrow]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from nsr.errors import ConfigError, RunError
 from nsr.reports import published
 from nsr.reports.compositionality import JAIR, DeepTable, TestsTable
+from nsr.reports.export import Exported, ExportTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageTable, ImageVariant
 from nsr.reports.measurement import commit, machine
@@ -65,6 +66,13 @@ FEW = {"examples": 10_000, "max_tokens": 13, "rounds": 5}
 FIGURES = (*SUBSETS, "all")  # of a row of HINT
 WRITERS = {"symbol_split": "writer"}
 GIVEN = {"syntax": "given", "semantics": "given"}
+
+EXPORTED = (
+    *(Exported("scan", Variant(each, each)) for each in ("simple", "length", "addprim_jump", "template_around_right")),
+    Exported("pcfg", Variant("pcfgset", "pcfgset", {"fraction": 0.1}, generated=True)),
+    Exported("hint", Variant("symbols", "hint", generated=True)),
+    Exported("pcfg", Variant("pcfgset", "pcfgset"), official=True),
+)
 
 TABLES: dict[str, Table] = {
     "scan-splits": AccuracyTable(
@@ -190,6 +198,7 @@ TABLES: dict[str, Table] = {
     "hint-few-shot": FewShotTable("HINT, new words from few examples"),
     "hint-induction": ConceptTable("Functions of numbers, induced from examples"),
     "hint-long": LongTable("HINT, long expressions and large values"),
+    "export": ExportTable("Exported models and the models", EXPORTED),
 }
 
 
@@ -200,6 +209,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "few-shot": ("hint-few-shot",),
     "ablations": ("scan-ablations", "hint-ablations", "hint-images-ablations"),
     "images": ("hint-images", "hint-images-drawn", "hint-images-given"),
+    "exports": ("export",),
     "all": tuple(TABLES),
 }
 

@@ -14,10 +14,12 @@ from itertools import chain, product
 from typing import Any
 
 from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedToken
+from lark.common import ParserConf
+from lark.exceptions import LarkError, UnexpectedToken
 from lark.grammar import NonTerminal, Symbol
 from lark.lexer import PatternStr, TerminalDef
 from lark.parse_tree_builder import ParseTreeBuilder
+from lark.parsers.lalr_analysis import LALR_Analyzer
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from nsr.errors import InputError
@@ -47,7 +49,7 @@ def check(grammar: Lark, tokens: Sequence[str]) -> Tree:
     parser = grammar.parse_interactive()
     for index, word in enumerate(tokens):
         here = f"{word!r} at position {index + 1}"
-        if not _readings(grammar, word):
+        if not readings(grammar, word):
             known = _spell(grammar, [terminal.name for terminal in _words(grammar)])
             raise InputError(f"unknown word {here}; known words: {known}")
         try:
@@ -60,6 +62,27 @@ def check(grammar: Lark, tokens: Sequence[str]) -> Tree:
     except UnexpectedToken:
         expected = _expected(grammar, tokens)
         raise InputError(f"the sentence stops too early; expected one of: {expected}") from None
+
+
+@lru_cache(maxsize=4096)
+def readings(grammar: Lark, word: str) -> tuple[str, ...]:
+    """Names of the terminals that a word can be, those with the highest priority first."""
+    matching = [terminal for terminal in _words(grammar) if re.fullmatch(terminal.pattern.to_regexp(), word)]
+    return tuple(terminal.name for terminal in sorted(matching, key=lambda terminal: -terminal.priority))
+
+
+def choice_left(grammar: Lark) -> str:
+    """What an LALR(1) grammar leaves to its parser to choose, "" if nothing."""
+    try:
+        LALR_Analyzer(ParserConf(grammar.rules, {}, ["start"]), strict=True).compute_lalr()
+    except LarkError as error:
+        return summary(error).replace("[strict-mode] ", "")
+    return ""
+
+
+def summary(error: Exception) -> str:
+    """What lark says is wrong, in one line."""
+    return " ".join(str(error).partition("\n\n")[0].split())
 
 
 def language(grammar: Lark, interpretation: Any) -> list[tuple[Tokens, Any]]:
@@ -109,8 +132,8 @@ def language(grammar: Lark, interpretation: Any) -> list[tuple[Tokens, Any]]:
 
 def _feed(parser: InteractiveParser, grammar: Lark, index: int, word: str) -> None:
     """Move the parser on by a word; where a word can be several terminals, the parser's state chooses."""
-    readings = _readings(grammar, word)
-    terminal = next((name for name in readings if name in parser.choices()), readings[0])
+    names = readings(grammar, word)
+    terminal = next((name for name in names if name in parser.choices()), names[0])
     parser.feed_token(Token(terminal, word, start_pos=index, end_pos=index + 1))
 
 
@@ -126,13 +149,6 @@ def _expected(grammar: Lark, prefix: Sequence[str]) -> str:
 def _words(grammar: Lark) -> tuple[TerminalDef, ...]:
     """The terminals that a sentence is made of."""
     return tuple(terminal for terminal in grammar.terminals if terminal.name not in grammar.ignore_tokens)
-
-
-@lru_cache(maxsize=4096)
-def _readings(grammar: Lark, word: str) -> tuple[str, ...]:
-    """Names of the terminals that a word can be, those with the highest priority first."""
-    matching = [terminal for terminal in _words(grammar) if re.fullmatch(terminal.pattern.to_regexp(), word)]
-    return tuple(terminal.name for terminal in sorted(matching, key=lambda terminal: -terminal.priority))
 
 
 def _spell(grammar: Lark, names: Iterable[str]) -> str:

@@ -47,7 +47,7 @@ class Parses:
 
 @dataclass(frozen=True)
 class GoldTrees:
-    """The right trees, for the ablation ``syntax: given``.
+    """The right trees, given by the task or by a grammar of the user.
 
     Attributes:
         symbols: the word of each symbol id.
@@ -149,6 +149,8 @@ class Parser:
 
     def alike(self) -> np.ndarray:
         """For each symbol the first one that parses like it, whatever is learned of the others; shape (S,)."""
+        if self.gold is not None:
+            return np.arange(self.symbols)
         seen = self.scorer.seen_as(self.scorer.view)[:-1]
         first, inverse = unique_rows(np.stack([seen, self.grammar.class_of], axis=1))
         return first[inverse]

@@ -20,14 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 from lark import Lark
-from lark.common import ParserConf
 from lark.exceptions import LarkError
-from lark.parsers.lalr_analysis import LALR_Analyzer
 
 from nsr.arrays import unique_rows
 from nsr.errors import ExportError
 from nsr.semantics.execution import Layout
 from nsr.semantics.lexicon import Signature
+from nsr.syntax.grammar import choice_left, summary
 
 
 class Unit(NamedTuple):
@@ -240,8 +239,8 @@ def check_deterministic(text: str) -> None:
         ExportError: the message says between what.
     """
     try:
-        rules = Lark(text, parser="lalr").rules
-        LALR_Analyzer(ParserConf(rules, {}, ["start"]), strict=True).compute_lalr()
+        choice = choice_left(Lark(text, parser="lalr"))
     except LarkError as error:
-        conflict = " ".join(str(error).partition("\n\n")[0].replace("[strict-mode]", "").split())
-        raise ExportError(f"what the model learned leaves a choice, so no grammar is exported: {conflict}") from None
+        choice = summary(error)
+    if choice:
+        raise ExportError(f"what the model learned leaves a choice, so no grammar is exported: {choice}")
