@@ -68,6 +68,19 @@ def test_split_by_writer(tmp_path):
     assert len(of_part[0]) == 15
 
 
+def test_settings_are_chosen_without_the_test_writers(tmp_path):
+    content, found = arrays(), load_symbols(written(tmp_path), "development", seed=1)
+    mine = (content["labels"] < 16) & (content["split"] == 0)
+    assert np.array_equal(found.images, content["images"][mine])
+    of_part = [set(content["writer"][mine][found.parts == part].tolist()) for part in range(3)]
+    assert [len(each) for each in of_part] == [12, 1, 3]
+    assert set().union(*of_part) == set(range(16))
+    other = load_symbols(written(tmp_path), "development", seed=2)
+    assert not np.array_equal(found.parts, other.parts)
+    strokes = [load_symbols("strokes", protocol, seed=1) for protocol in ("writer", "development")]
+    assert len(strokes[1].images) == (strokes[0].parts < 2).sum()
+
+
 def test_strokes_are_split_both_ways():
     random, writer = (load_symbols("strokes", protocol, seed=1) for protocol in ("random", "writer"))
     assert np.array_equal(random.images, writer.images)
@@ -129,7 +142,7 @@ def test_a_damaged_archive_is_refused(tmp_path):
 def test_what_does_not_exist(tmp_path):
     with pytest.raises(DataError, match="does not exist; --symbols is strokes"):
         load_symbols(str(tmp_path / "none.npz"))
-    with pytest.raises(ConfigError, match="symbol_split must be one of random, writer, not 'class'"):
+    with pytest.raises(ConfigError, match="symbol_split must be one of random, writer, development, not 'class'"):
         load_symbols("strokes", "class")
     with pytest.raises(DataError, match="symbol_images does not exist"):
         load_symbols(str(tmp_path))

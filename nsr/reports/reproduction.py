@@ -65,6 +65,7 @@ TENTH = 7_779  # examples of 10k/train
 FEW = {"examples": 10_000, "max_tokens": 13, "rounds": 5}
 FIGURES = (*SUBSETS, "all")  # of a row of HINT
 WRITERS = {"symbol_split": "writer"}
+DEVELOPMENT = {"symbol_split": "development"}
 GIVEN = {"syntax": "given", "semantics": "given"}
 
 EXPORTED = (
@@ -167,6 +168,14 @@ TABLES: dict[str, Table] = {
         "HINT, images drawn here",
         (ImageVariant("drawn strokes", False), ImageVariant("drawn strokes, quick", False, {"quick": True})),
     ),
+    "hint-images-settings": ImageTable(
+        "HINT, handwriting, settings",
+        (
+            ImageVariant("default", True, DEVELOPMENT),
+            ImageVariant("turned and slanted twice as much", True, {**DEVELOPMENT, "turn": 0.2, "slant": 0.25}),
+        ),
+        note="The writers of the test are among those that the other tables train on; theirs are set aside.",
+    ),
     "hint-images-given": ImageTable(
         "HINT, images, modules given",
         (
@@ -208,7 +217,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "hint": ("hint-symbols", "hint-swap", "hint-long", "hint-induction"),
     "few-shot": ("hint-few-shot",),
     "ablations": ("scan-ablations", "hint-ablations", "hint-images-ablations"),
-    "images": ("hint-images", "hint-images-drawn", "hint-images-given"),
+    "images": ("hint-images", "hint-images-drawn", "hint-images-settings", "hint-images-given"),
     "exports": ("export",),
     "all": tuple(TABLES),
 }

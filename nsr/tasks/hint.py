@@ -80,7 +80,8 @@ class Hint(Task):
 
     ``shots`` is for concepts: how many training examples there are, drawn by seed; 0 for all. With ``input`` images,
     ``symbols`` is where they come from: ``strokes`` (drawn), an .npz file, or a folder of the official release;
-    ``symbol_split`` is how they are split, random or by writer; and with ``quick`` they are learned less thoroughly.
+    ``symbol_split`` is how they are split (see :mod:`nsr.tasks.symbols`); with ``quick`` they are learned less
+    thoroughly.
     """
 
     name: ClassVar[str] = "hint"

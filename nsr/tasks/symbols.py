@@ -23,16 +23,16 @@ from nsr.tasks.packed import PackedTokens
 
 SIDE = 45
 SYMBOLS = "0123456789+-*/()"
-PROTOCOLS = ("random", "writer")
+PROTOCOLS = ("random", "writer", "development")
 PARTS = ("train", "validation", "test")
 OFFICIAL = ("train", "val", "test")  # what the official files call the parts
 NAMES = {"times": "*", "div": "/"}  # classes with other names than their symbols
 CLASSES = (*"0123456789+-", *NAMES, *"()")
 IMAGES = "symbol_images"  # the official folder of images
 SHARES = (0.75, 0.05)  # of the images for training and for validation, with protocol random
-WRITERS = 0.06  # of the training writers for validation, with protocol writer
+WRITERS = 0.06  # of the training writers for validation, with protocols by writer
 STROKES = 1000  # images a class that are drawn
-WRITING = 0.2  # share of the simulated writers for test
+WRITING = 0.2  # of the writers for test, where the source does not say which
 DRAWS = 100  # tries for validation writers of whom each symbol is written, and not by them alone
 ARRAYS = ("images", "labels", "classes", "writer", "split")
 
@@ -63,7 +63,8 @@ def load_symbols(source: str, protocol: str = "random", seed: int = 0) -> Symbol
 
     Args:
         source: ``strokes``, an .npz file, or a folder of the official release.
-        protocol: ``random``: 75% of each class for training, 5% for validation, 20% for test; ``writer``: by writer.
+        protocol: ``random``: 75% of each class for training, 5% for validation, 20% for test; ``writer``: by writer;
+            ``development``: likewise, among the training writers of ``writer`` alone, to choose settings by.
         seed: draws the split, and the strokes.
 
     Raises:
@@ -79,6 +80,10 @@ def load_symbols(source: str, protocol: str = "random", seed: int = 0) -> Symbol
     elif writers is None:
         raise ConfigError(f"{source} does not say who wrote its symbols; use --symbol-split random")
     else:
+        tested = _test_writers(writers, rng) if tested is None else tested
+        if protocol == "development":
+            images, labels, writers = images[~tested], labels[~tested], writers[~tested]
+            tested = _test_writers(writers, rng)
         parts = _by_writer(labels, writers, tested, rng)
     for symbol in SYMBOLS:
         for part, name in enumerate(PARTS):
@@ -111,13 +116,14 @@ def _by_image(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return parts
 
 
-def _by_writer(
-    labels: np.ndarray, writers: np.ndarray, tested: np.ndarray | None, rng: np.random.Generator
-) -> np.ndarray:
+def _test_writers(writers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Which images are those of some writers drawn for test."""
+    every = rng.permutation(np.unique(writers))
+    return np.isin(writers, every[: round(WRITING * len(every))])
+
+
+def _by_writer(labels: np.ndarray, writers: np.ndarray, tested: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Parts; validation writers are drawn again while a class would have no image for validation or for training."""
-    if tested is None:
-        every = rng.permutation(np.unique(writers))
-        tested = np.isin(writers, every[: round(WRITING * len(every))])
     others = np.unique(writers[~tested])
     for _ in range(DRAWS):
         validated = np.isin(writers, rng.permutation(others)[: max(1, round(WRITERS * len(others)))])
