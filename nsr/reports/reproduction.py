@@ -168,6 +168,10 @@ TABLES: dict[str, Table] = {
         "HINT, images drawn here",
         (ImageVariant("drawn strokes", False), ImageVariant("drawn strokes, quick", False, {"quick": True})),
     ),
+    "hint-images-bootstrap": ImageTable(
+        "HINT, drawn strokes: how often all symbols are found",
+        (ImageVariant("drawn strokes, quick", False, {"quick": True}),),
+    ),
     "hint-images-settings": ImageTable(
         "HINT, handwriting, settings",
         (
@@ -217,7 +221,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "hint": ("hint-symbols", "hint-swap", "hint-long", "hint-induction"),
     "few-shot": ("hint-few-shot",),
     "ablations": ("scan-ablations", "hint-ablations", "hint-images-ablations"),
-    "images": ("hint-images", "hint-images-drawn", "hint-images-settings", "hint-images-given"),
+    "images": (
+        "hint-images",
+        "hint-images-drawn",
+        "hint-images-bootstrap",
+        "hint-images-settings",
+        "hint-images-given",
+    ),
     "exports": ("export",),
     "all": tuple(TABLES),
 }
