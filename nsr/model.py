@@ -178,6 +178,18 @@ class NSR:
             self.modules.perception.look(self.config.images.views)
         return self
 
+    def assemble(self, lexicon: Lexicon) -> NSR:
+        """Know these programs without learning anything; where the lexicon licenses several trees, chance decides.
+
+        Args:
+            lexicon: for the symbols of the model's own perception if it has one; otherwise its symbols are words.
+        """
+        perception = self._perception or TokenPerception(lexicon.symbols)
+        parser = self._parser(Lexicon(lexicon.symbols))
+        parser.license(DependencyGrammar.of(lexicon, self.config.knowledge.between))
+        self._modules = Modules(perception, parser, lexicon, Executor(self.config.learning.max_length))
+        return self
+
     def _begin(self, sentences: list[Tokens], values: list[Value]) -> None:
         """Modules that know nothing."""
         if isinstance(sentences[0], Pictures):

@@ -113,8 +113,8 @@ def test_all_tables_are_listed():
 
 @pytest.mark.parametrize("results", sorted((ROOT / "results").glob("*.md")), ids=lambda results: results.name)
 def test_tables_are_those_of_the_results(results):
-    pages = ("export", "images", "pcfg", "hint")
-    page = ROOT / "docs" / f"{next((name for name in pages if name in results.stem), 'scan')}.md"
+    pages = {"properties": "method", **{name: name for name in ("export", "images", "pcfg", "hint", "baselines")}}
+    page = ROOT / "docs" / f"{next((pages[name] for name in pages if name in results.stem), 'scan')}.md"
     text = re.sub(r"^# .*\n\n", "", results.read_text(encoding="utf-8")).replace("\n## ", "\n### ")
     assert text.strip() in page.read_text(encoding="utf-8"), f"{page.name} has another table than {results.name}"
 

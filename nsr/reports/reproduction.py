@@ -16,6 +16,7 @@ from nsr.reports.export import Exported, ExportTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageTable, ImageVariant
 from nsr.reports.measurement import commit, machine
+from nsr.reports.properties import Case, PropertyTable
 from nsr.reports.records import records, to_csv
 from nsr.reports.recursion import InductionTable
 from nsr.reports.table_plots import PLOTS, draw
@@ -211,6 +212,14 @@ TABLES: dict[str, Table] = {
     "hint-few-shot": FewShotTable("HINT, new words from few examples"),
     "hint-induction": ConceptTable("Functions of numbers, induced from examples"),
     "hint-long": LongTable("HINT, long expressions and large values"),
+    "properties": PropertyTable(
+        "Equivariance and recursiveness",
+        (
+            Case("SCAN, length", "scan", Variant("length", "length")),
+            Case("PCFG SET, a tenth of the examples", "pcfg", Variant("pcfgset", "pcfgset", {"fraction": 0.1})),
+            Case("HINT, symbols", "hint", Variant("symbols", "hint")),
+        ),
+    ),
     "export": ExportTable("Exported models and the models", EXPORTED),
 }
 
@@ -228,7 +237,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "hint-images-settings",
         "hint-images-given",
     ),
-    "exports": ("export",),
+    "others": ("properties", "export"),
     "all": tuple(TABLES),
 }
 

@@ -1,0 +1,103 @@
+"""The properties by which the paper explains generalisation, measured: equivariance and recursiveness.
+
+Li et al. (2024), https://arxiv.org/abs/2210.01603, section 3.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from nsr.experiment import examples_of
+from nsr.model import NSR
+from nsr.reports.swap import swap_matrix
+from nsr.reports.tables import Failed, RunTable, Variant, markdown, span, variant_runs
+from nsr.reports.trainings import Training
+from nsr.theory import recursiveness
+
+
+class Case(NamedTuple):
+    """What is trained."""
+
+    label: str
+    task: str
+    variant: Variant
+
+
+@dataclass(frozen=True)
+class PropertyRow:
+    """What was measured on the models of some runs.
+
+    Attributes:
+        label: of the row.
+        seeds: one a run.
+        inputs: test inputs looked at, a run.
+        swaps: pairs of different words of one class, a run.
+        equivariance: share of the inputs whose tree is the same after such an exchange, mean of the pairs, a run.
+        recursiveness: see :func:`nsr.theory.recursiveness`, a run.
+    """
+
+    label: str
+    seeds: tuple[int, ...]
+    inputs: int
+    swaps: tuple[int, ...]
+    equivariance: tuple[float, ...]
+    recursiveness: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class PropertyTable(RunTable):
+    """A row a task, measured on at most ``count`` test inputs, evenly drawn."""
+
+    title: str
+    variants: tuple[Case, ...]
+    count: int = 400
+    of_runs: ClassVar[bool] = False
+
+    @property
+    def cases(self) -> dict[str, Case]:
+        """The variants."""
+        return {each.label: each for each in self.variants}
+
+    def runs_of(self, case: Case, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+        """A run a seed."""
+        return variant_runs(case.task, case.variant, seeds, None)
+
+    def row(self, case: Case, seeds: Sequence[int], models: Sequence[NSR]) -> PropertyRow:
+        """Swap the words of each class, and ask for the parts of inputs."""
+        examples = examples_of(models[0])
+        examples = examples.take(range(0, len(examples), -(-len(examples) // self.count)))
+        swaps, shares, parts = [], [], []
+        for model in models:
+            words, matrix = swap_matrix(model, examples)
+            classes = model.modules.parser.grammar.kinds()
+            kinds = [classes[model.modules.perception.symbols.index(word)] for word in words]
+            pairs = itertools.permutations(range(len(words)), 2)
+            found = [matrix[pair] for pair in pairs if kinds[pair[0]] == kinds[pair[1]] and matrix[pair] >= 0]
+            swaps.append(len(found))
+            shares.append(statistics.mean(found))
+            parts.append(recursiveness(model, examples.inputs))
+        return PropertyRow(case.label, tuple(seeds), len(examples), tuple(swaps), tuple(shares), tuple(parts))
+
+    def cells(self, row: PropertyRow) -> Sequence[str]:
+        """Means over the seeds, in percent."""
+        return (
+            row.label,
+            str(len(row.seeds)),
+            str(row.inputs),
+            span(row.swaps),
+            f"{100 * statistics.mean(row.equivariance):.2f}",
+            f"{100 * statistics.mean(row.recursiveness):.2f}",
+        )
+
+    def to_markdown(self, rows: Sequence[PropertyRow | Failed]) -> str:
+        """The table."""
+        header = ("", "seeds", "test inputs", "exchanges", "trees kept", "parts worth the same alone")
+        return markdown(self.title, header, self.all_cells(rows)) + (
+            "\nAn exchange puts another word of its class in the place of a word; words of no value are each a class "
+            "of their own. A part is what a node and all below it stand for. In percent.\n"
+        )
