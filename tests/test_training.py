@@ -84,3 +84,26 @@ def test_few_pairs_of_an_own_language():
 def test_a_limit_that_leaves_nothing_to_learn_from_is_refused():
     with pytest.raises(ConfigError, match="raise max_tokens"):
         nsr.NSR(max_tokens=1).fit(["a b"], ["A B"])
+
+
+def sums(count: int, seed: int) -> dict[str, int]:
+    """Numbers that are added and subtracted from the left, "less" ending at 0; any may have "next" in front."""
+    words, rng = "zero one two three four five six seven eight nine".split(), np.random.default_rng(seed)
+    found = {}
+    while len(found) < count:
+        sentence, value = "", 0
+        for place in range(rng.choice([1, 2, 2, 2, 3, 4])):
+            digit, following = int(rng.integers(10)), int(rng.geometric(0.7)) - 1
+            operator = rng.choice(["plus", "less"]) if place else ""
+            sentence += " ".join(["", operator, *["next"] * following, words[digit]])
+            value = max(value - digit - following, 0) if operator == "less" else value + digit + following
+        found[" ".join(sentence.split())] = value
+    return found
+
+
+def test_what_was_solved_by_wrong_trees_is_solved_again_when_nothing_else_helps():
+    pairs = sums(200, seed=5)
+    inputs, outputs = list(pairs), list(pairs.values())
+    model = nsr.NSR(primitives="int", least=20).fit(inputs[:140], outputs[:140])
+    assert model.predict(inputs[:140]) == outputs[:140]
+    assert model.predict(inputs[140:]) == outputs[140:]

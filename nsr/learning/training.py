@@ -25,7 +25,7 @@ from nsr.learning.abduction import Guess
 from nsr.learning.association import associate
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence, Nodes, Supposed, collect, costs, support, weigh
-from nsr.learning.deduction import Candidates, Deduction, Modules, decode, deduce, execute
+from nsr.learning.deduction import Candidates, Deduction, Modules, candidates, decode, deduce, execute
 from nsr.learning.knowledge import given_lexicon
 from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose
@@ -38,6 +38,7 @@ from nsr.syntax.scorer import VIEWS
 from nsr.syntax.signatures import UNKNOWN_CLASS, DependencyGrammar
 
 TEMPERED = 0.1  # trust of the sampler in the parser while a stage makes no progress
+STUCK = 0.3  # trust in the parser when all is explained and yet not solved
 TURNS = 3  # of weighing candidates and supposing programs
 RETRAINED = 500  # examples that the parser of a model that is built upon is trained further on, at least
 PATIENCE = 5  # rounds without improvement after which a stage ends
@@ -60,6 +61,7 @@ class Position:
             when a stage makes no progress.
         reached: the accuracy with which the last stage ended in vain, above 1 if none has. What it could not explain
             may be wrong examples, so a stage that does as well is soon given up.
+        explained: whether the last round explained all it searched; then there is no sign of wrong examples.
         turn: how often perception has been refitted.
     """
 
@@ -71,6 +73,7 @@ class Position:
     settled: bool = False
     sight: int = 0
     reached: float = 2.0
+    explained: bool = False
     turn: int = 0
 
 
@@ -188,7 +191,9 @@ class Trainer:
         }
         stale = 0 if accuracy > position.best else position.stale + 1
         reached = accuracy >= (1.0 if last else learning.threshold)
-        patience = 1 if accuracy >= max(position.reached - SLACK, TRUSTED) else PATIENCE
+        patience = PATIENCE
+        if accuracy >= max(position.reached - SLACK, TRUSTED) and not position.explained:
+            patience = 1
         done = reached or position.round >= learning.rounds or stale >= patience
         untouched = position.round == 0 and (not last or position.simplified)  # nothing was left to learn
         if done and (position.settled or untouched):
@@ -209,8 +214,15 @@ class Trainer:
         known = {key.symbol for key in modules.lexicon.entries}
         guess = stale > 0 and not (self.config.search.licensed and known.issuperset(self.free))
         before = modules.lexicon.uses
-        record |= self.learn(pool, solved, deduction, generator, sight, guess)
-        following = replace(position, round=position.round + 1, best=max(position.best, accuracy), stale=stale)
+        stuck = stale > 0 and position.explained
+        record |= self.learn(pool, solved, deduction, generator, sight, guess, stuck)
+        following = replace(
+            position,
+            round=position.round + 1,
+            best=max(position.best, accuracy),
+            stale=stale,
+            explained=record["explained"] == record["searched"],
+        )
         simplified = position.simplified and modules.lexicon.uses == before
         return replace(following, simplified=simplified, sight=sight), record
 
@@ -227,6 +239,7 @@ class Trainer:
         generator: np.random.Generator,
         sight: int,
         guess: bool,
+        stuck: bool,
     ) -> dict[str, Any]:
         """One round of abduction and learning on a batch; returns what to record of it.
 
@@ -237,6 +250,7 @@ class Trainer:
             generator: draws the batch and samples trees.
             sight: how much the parser may see.
             guess: whether several nodes of a tree may be without program, the leaves among them being guessed.
+            stuck: whether what is solved may have been solved by the wrong trees.
         """
         learning, modules = self.config.learning, self.modules
         if learning.replay:
@@ -248,8 +262,12 @@ class Trainer:
         batch = np.concatenate([pool[failed], pool[kept]])
         self.learned_from.update(batch.tolist())
         found = self.abduce(pool[failed], generator, guess)
-        proposals = found.then(Proposals.exact(_solutions(deduction, kept, len(failed))))
-        weights, evidence, hypotheses = self.judge(modules, proposals, generator, guess)
+        own = _solutions(deduction, kept, len(failed))
+        if stuck:
+            own = self.rivals(pool[kept], own, len(failed), generator)
+        proposals = found.then(Proposals.exact(own))
+        trust = STUCK if stuck else 0.0 if guess else 1.0
+        weights, evidence, hypotheses = self.judge(modules, proposals, generator, trust)
         before, modules.lexicon = (
             modules.lexicon,
             revise(modules.lexicon, evidence, hypotheses, self.config, self.fixed),
@@ -292,12 +310,32 @@ class Trainer:
                 return sample(self.modules, inputs, self.wanted[examples], guesses, config, generator, trust)
             return propose(self.modules, inputs, self.wanted[examples], guesses, config, generator)
 
+    def rivals(self, examples: np.ndarray, own: Candidates, start: int, generator: np.random.Generator) -> Candidates:
+        """The trees that the lexicon licenses and that solve these examples too, and ``own`` of those without any.
+
+        Args:
+            examples: solved ones.
+            own: how.
+            start: the number that the first one has in the batch.
+            generator: samples trees.
+        """
+        relaxed = replace(self.modules, parser=self.modules.parser.relaxed())
+        search = self.config.search
+        with self.clock("abduce"):
+            trees = candidates(relaxed, [self.inputs[index] for index in examples], 1, search.trees, generator)
+            right = execute(self.modules, trees).results == self.wanted[examples[trees.sentence]]
+        trees = trees.take(np.flatnonzero(right))
+        trees = replace(trees, sentence=start + trees.sentence)
+        both = own.take(np.flatnonzero(~np.isin(own.sentence, trees.sentence))).then(trees)
+        return both.take(np.argsort(both.sentence, kind="stable"))
+
     def judge(
-        self, modules: Modules, proposals: Proposals, generator: np.random.Generator, guess: bool
+        self, modules: Modules, proposals: Proposals, generator: np.random.Generator, trust: float
     ) -> tuple[np.ndarray, dict[Key, KeyEvidence], dict[Key, Hypothesis]]:
         """Weigh candidates by what they say of the lexicon, and suppose programs by the candidates' weights, in turn.
 
-        The first turn lets all candidates speak. What the parser has learned so far is not believed when guessing.
+        The first turn lets all candidates speak. The less the parser is trusted (0 to 1), the less counts what it has
+        learned so far.
 
         Returns:
             the weights, shape (C,), the evidence, and the programs supposed for keys that have none that fits.
@@ -307,7 +345,6 @@ class Trainer:
         with self.clock("abduce"):
             execution = execute(modules, trees, proposals.revised)
             nodes = Nodes(proposals, execution, modules.parser.given)
-        trust_in_trees = 0.0 if guess else 1.0
         supposed = None
         for turn in range(TURNS):
             with self.clock("abduce"):
@@ -318,7 +355,7 @@ class Trainer:
                     grammar,
                     passes if turn else 0,
                     supposed,
-                    trust_in_trees,
+                    trust,
                     self.config.learning.patterns,
                 )
             with self.clock("induce"):
@@ -382,7 +419,7 @@ class Trainer:
             rival, proposals = rivals(modules, symbol, inputs, self.wanted[rows], config.search, generator)
         if proposals.explained < len(rows):
             return False
-        _, evidence, hypotheses = self.judge(rival, proposals, generator, guess=True)
+        _, evidence, hypotheses = self.judge(rival, proposals, generator, trust=0.0)
         most = min(self.space.bits(entries[key].program, config.induction, key.arity) for key in keys)
         for key, found in hypotheses.items():
             holds = key.symbol == symbol and found.agreement >= 1 - config.induction.error_rate
