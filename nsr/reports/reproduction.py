@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nsr.errors import RunError
+from nsr.reports.baselines import BaselineTable, Contest
 from nsr.reports.compositionality import JAIR, NETWORKS, PUBLISHED, DeepTable, TestsTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageTable, ImageVariant
@@ -199,6 +200,15 @@ TABLES: dict[str, Table] = {
     "hint-few-shot": FewShotTable("HINT, new words from few examples"),
     "hint-induction": ConceptTable("Functions of numbers, induced from examples"),
     "hint-long": LongTable("HINT, long expressions and large values"),
+    "baselines": BaselineTable(
+        "NSR and neural networks",
+        (
+            Contest("scan", "length"),
+            Contest("scan", "addprim_jump"),
+            Contest("pcfg", "productivity"),
+            Contest("hint", "hint", 40_000),
+        ),
+    ),
 }
 
 
