@@ -124,7 +124,7 @@ def train_baseline(
         "stopped": reason,
         "tested": trainer.progress.best,
         "seconds": {
-            "total": round(trained - began + before + time.perf_counter() - trained, 3),
+            "total": round(before + time.perf_counter() - began, 3),
             "train": round(trainer.progress.seconds, 3),
             "final": trainer.progress.best["seconds"],
             "evaluate": round(time.perf_counter() - trained, 3),
