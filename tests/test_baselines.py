@@ -1,29 +1,50 @@
-"""The LSTM baseline: learns, repeats itself, and says what is wrong with its input."""
+"""The baselines: they learn, repeat themselves, go on where they were stopped, and say what is wrong with input."""
 
 import copy
 import itertools
+import json
+import math
 import random
+import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from nsr.baselines import experiment, training
+from nsr.baselines.experiment import drawn_examples, spelled
+from nsr.baselines.presets import MODELS, SIZES, make_network, preset
+from nsr.baselines.recurrent import Recurrent, RecurrentConfig
 from nsr.baselines.seq2seq import (
-    Seq2Seq,
-    Seq2SeqConfig,
+    Network,
+    NetworkConfig,
     Vocabulary,
     accuracy,
     length_batches,
     make_optimizer,
     pad,
     predict,
+    solved,
     train_epoch,
 )
+from nsr.baselines.training import Limits, Progress, Trainer, cut
+from nsr.baselines.transformer import TransformerConfig, sinusoids
+from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError, InputError
+from nsr.model import NSR
+from nsr.reports import baselines
+from nsr.reports.baselines import BaselineTable, Contest
+from nsr.reports.trainings import Runs
+from nsr.tasks import TASKS, Dataset
 from nsr.tasks.task import Examples
 
-SMALL = Seq2SeqConfig(hidden=48, dropout=0.1, batch=16, learning_rate=5e-3, max_output=12)
+SMALL = RecurrentConfig(layers=1, hidden=48, dropout=0.1, batch=16, learning_rate=5e-3, max_output=12)
+SMALL_TRANSFORMER = TransformerConfig(
+    layers=2, hidden=32, dropout=0.0, batch=16, learning_rate=3e-3, max_output=12, heads=4, feedforward=64, clip=1.0
+)
+EPOCHS = {"lstm": 60, "gru": 60, "transformer": 90, "transformer-relative": 40, "universal": 40}  # enough to learn
 
 
 def copy_and_reverse() -> Examples:
@@ -36,9 +57,17 @@ def copy_and_reverse() -> Examples:
     return Examples(tuple(inputs), tuple(map(tuple, outputs)))
 
 
-def trained(examples: Examples, seed: int, epochs: int, config: Seq2SeqConfig = SMALL) -> tuple[Seq2Seq, list[float]]:
+def small(name: str) -> NetworkConfig:
+    """A small network of this kind."""
+    kind = MODELS[name]
+    return replace(SMALL if kind.network is Recurrent else SMALL_TRANSFORMER, **kind.settings)
+
+
+def trained(
+    examples: Examples, seed: int, epochs: int, name: str = "lstm", config: NetworkConfig | None = None
+) -> tuple[Network, list[float]]:
     generator = torch.Generator().manual_seed(seed)
-    model = Seq2Seq.for_examples(examples, config, generator)
+    model = make_network(name, config or small(name), examples, generator)
     optimizer = make_optimizer(model)
     return model, [train_epoch(model, optimizer, examples, generator) for _ in range(epochs)]
 
@@ -57,14 +86,20 @@ def examples() -> Examples:
     return copy_and_reverse()
 
 
-@pytest.fixture(scope="module")
-def untrained(examples) -> Seq2Seq:
-    return trained(examples, seed=0, epochs=0)[0]
+@pytest.fixture(scope="module", params=MODELS)
+def name(request) -> str:
+    """Each baseline."""
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def learned(examples) -> Seq2Seq:
-    return trained(examples, seed=0, epochs=80)[0]
+def untrained(examples, name) -> Network:
+    return trained(examples, 0, 0, name)[0]
+
+
+@pytest.fixture(scope="module")
+def learned(examples, name) -> Network:
+    return trained(examples, 0, EPOCHS[name], name)[0]
 
 
 def test_learns_to_copy_and_reverse(examples, learned, untrained):
@@ -74,16 +109,16 @@ def test_learns_to_copy_and_reverse(examples, learned, untrained):
     assert predict(learned, [examples.inputs[7]]) == [examples.outputs[7]]
 
 
-def test_same_seed_same_model(examples):
-    first, first_losses = trained(examples, seed=3, epochs=3)
+def test_same_seed_same_model(examples, name):
+    config = replace(small(name), dropout=0.3)
+    first, first_losses = trained(examples, 3, 2, name, config)
     torch.rand(5)  # the global generator has moved on
-    second, second_losses = trained(examples, seed=3, epochs=3)
-    other, other_losses = trained(examples, seed=4, epochs=3)
+    second, second_losses = trained(examples, 3, 2, name, config)
+    _, other_losses = trained(examples, 4, 2, name, config)
     assert first_losses == second_losses
     assert first_losses != other_losses
-    for name, weights in first.state_dict().items():
-        assert torch.equal(weights, second.state_dict()[name])
-        assert not torch.equal(weights, other.state_dict()[name])
+    for part, weights in first.state_dict().items():
+        assert torch.equal(weights, second.state_dict()[part])
 
 
 def test_global_generator_is_left_alone(examples):
@@ -107,9 +142,63 @@ def test_padding_changes_no_logit(untrained):
     outputs = [[0, 1, 2], [0, 3, 3], [0, 2, 1]]
     with torch.no_grad():
         together, _ = untrained.decode(torch.tensor(outputs), untrained.encode(*pad(inputs)))
+        assert together.shape == (3, 3, len(untrained.words_out))
         for row in range(3):
             alone, _ = untrained.decode(torch.tensor([outputs[row]]), untrained.encode(*pad([inputs[row]])))
             torch.testing.assert_close(together[row], alone[0])
+
+
+def test_no_word_sees_those_behind_it(untrained):
+    untrained.eval()
+    inputs = pad([[1, 2, 3], [2, 5]])
+    with torch.no_grad():
+        first, _ = untrained.decode(torch.tensor([[0, 1, 2, 3], [0, 3, 3, 3]]), untrained.encode(*inputs))
+        other, _ = untrained.decode(torch.tensor([[0, 1, 4, 4], [0, 3, 1, 2]]), untrained.encode(*inputs))
+    torch.testing.assert_close(first[:, :2], other[:, :2])
+    assert not torch.isclose(first[:, 2:], other[:, 2:]).all(2).any()
+
+
+def test_positions_matter(untrained):
+    """In inputs and in outputs; otherwise "copy a b" would be "copy b a"."""
+    untrained.eval()
+    start = torch.tensor([[0, 1, 2], [0, 1, 2]])
+    with torch.no_grad():
+        by_input, _ = untrained.decode(start, untrained.encode(*pad([[1, 2, 3], [1, 3, 2]])))
+        start[1] = torch.tensor([1, 0, 2])
+        by_output, _ = untrained.decode(start, untrained.encode(*pad([[1, 2, 3], [1, 2, 3]])))
+    assert not torch.allclose(by_input[0], by_input[1], atol=1e-4)
+    assert not torch.allclose(by_output[0, 2], by_output[1, 2], atol=1e-4)
+
+
+def test_layers_are_shared_by_the_universal_transformer_alone(examples):
+    deep = {
+        name: (trained(examples, 0, 0, name)[0], trained(examples, 0, 0, name, replace(small(name), layers=4))[0])
+        for name in ("transformer", "transformer-relative", "universal")
+    }
+    sizes = {name: [sum(each.numel() for each in model.parameters()) for model in both] for name, both in deep.items()}
+    assert sizes["universal"][0] == sizes["universal"][1]
+    assert all(sizes[name][0] < sizes[name][1] for name in ("transformer", "transformer-relative"))
+    shallow, deeper = deep["universal"]
+    deeper.load_state_dict(shallow.state_dict())
+    with torch.no_grad():
+        first, other = (
+            each.eval().decode(torch.tensor([[0]]), each.encode(*pad([[1, 2]])))[0] for each in (shallow, deeper)
+        )
+    assert not torch.allclose(first, other)
+
+
+def test_what_is_solved_is_what_is_predicted_exactly(examples, name):
+    model, _ = trained(examples, 0, EPOCHS[name] // 3, name)
+    predictions = predict(model, examples.inputs)
+    found = solved(model, examples)
+    assert found == [each == wanted for each, wanted in zip(predictions, examples.outputs, strict=True)]
+    assert found == [hit for row in range(len(examples)) for hit in solved(model, examples.take([row]))]
+
+
+def test_words_a_network_lacks_make_an_example_unsolved(learned, examples):
+    sentence, output = examples.inputs[0], examples.outputs[0]
+    odd = Examples((sentence, (*sentence, "hop"), sentence, ()), (output, output, ("hop",), output))
+    assert solved(learned, odd) == [True, False, False, False]
 
 
 def test_one_step_at_a_time_gives_the_same_logits(untrained):
@@ -141,7 +230,7 @@ def test_attention_ignores_padding(untrained):
 
 
 def test_first_loss_is_that_of_a_uniform_guess(examples):
-    _, (loss,) = trained(examples, seed=0, epochs=1, config=Seq2SeqConfig(hidden=48, learning_rate=1e-9))
+    _, (loss,) = trained(examples, seed=0, epochs=1, config=RecurrentConfig(hidden=48, learning_rate=1e-9))
     assert loss == pytest.approx(torch.tensor(5.0).log().item(), rel=0.1)  # four letters and the end mark
 
 
@@ -152,14 +241,14 @@ def test_decoding_stops_at_the_longest_output(examples, untrained):
     assert predict(endless, examples.inputs[:2]) == [("a",) * SMALL.max_output] * 2
 
 
-def test_empty_outputs_are_learned():
+def test_empty_outputs_are_learned(name):
     examples = Examples((("forget", "a"), ("keep", "a")) * 4, ((), ("a",)) * 4)
-    model, _ = trained(examples, seed=0, epochs=30)
+    model, _ = trained(examples, 0, 30, name)
     assert predict(model, [("forget", "a"), ("keep", "a")]) == [(), ("a",)]
 
 
-def test_one_layer_works_without_a_warning(examples):
-    model, _ = trained(examples, seed=0, epochs=1, config=Seq2SeqConfig(layers=1, hidden=16, max_output=5))
+def test_several_layers_work(examples):
+    model, _ = trained(examples, seed=0, epochs=1, config=RecurrentConfig(layers=2, hidden=16, max_output=5))
     assert all(len(output) <= 5 for output in predict(model, examples.inputs))
 
 
@@ -192,10 +281,300 @@ def test_no_examples_is_a_data_error(untrained):
         accuracy(untrained, nothing)
 
 
-@pytest.mark.parametrize("wrong", [{"layers": 0}, {"batch": -1}, {"dropout": 1.0}, {"clip": 0.0}])
-def test_config_rejects_impossible_values(wrong):
+@pytest.mark.parametrize(
+    ("config", "wrong"),
+    [
+        (RecurrentConfig, {"layers": 0}),
+        (RecurrentConfig, {"batch": -1}),
+        (RecurrentConfig, {"dropout": 1.0}),
+        (RecurrentConfig, {"clip": 0.0}),
+        (RecurrentConfig, {"cell": "rnn"}),
+        (TransformerConfig, {"heads": 0}),
+        (TransformerConfig, {"feedforward": 0}),
+        (TransformerConfig, {"decoder_layers": -1}),
+        (TransformerConfig, {"hidden": 36}),
+        (TransformerConfig, {"shared": True}),
+    ],
+)
+def test_config_rejects_impossible_values(config, wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        Seq2SeqConfig(**wrong)
+        config(**wrong)
+
+
+def test_sinusoids_are_those_of_the_definition():
+    found = sinusoids(5, 8)
+    for place in range(5):
+        for pair in range(4):
+            angle = place / 10_000 ** (2 * pair / 8)
+            assert found[place, 2 * pair].item() == pytest.approx(math.sin(angle), abs=1e-6)
+            assert found[place, 2 * pair + 1].item() == pytest.approx(math.cos(angle), abs=1e-6)
+
+
+@pytest.mark.parametrize("model", ["transformer-relative", "universal"])
+def test_a_missing_library_is_named_with_its_extra(model, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "x_transformers", None)
+    assert main(["train-baseline", "scan", "--model", model, "--split", "length"]) == 2
+    assert capsys.readouterr().err.endswith("not installed: pip install nsr[baselines]\n")
+
+
+# Training with limits
+
+
+def trainer(examples: Examples, name: str = "lstm", seed: int = 5, **limits) -> Trainer:
+    train, validation = cut(examples, seed)
+    model = make_network(name, replace(small(name), dropout=0.2), examples, torch.Generator().manual_seed(seed))
+    return Trainer(model, train, validation, Limits(**limits), seed)
+
+
+class Killed(Exception):
+    """What stops a training."""
+
+
+@pytest.mark.parametrize("updates", [1, 6])
+def test_going_on_from_a_checkpoint_is_as_if_nothing_had_happened(examples, name, updates):
+    whole = trainer(examples, name, epochs=3)
+    assert whole.fit() == "epochs"
+    begun, kept = trainer(examples, name, epochs=3), {}
+
+    def kill():
+        if begun.progress.updates == updates:
+            kept.update(begun.files())
+            raise Killed
+
+    with pytest.raises(Killed):
+        begun.fit(kill)
+    resumed = trainer(examples, name, epochs=3)
+    resumed.restore(kept)
+    assert resumed.fit() == "epochs"
+    assert without_seconds(resumed.progress) == without_seconds(whole.progress)
+    for part, weights in whole.model.state_dict().items():
+        assert torch.equal(weights, resumed.model.state_dict()[part])
+
+
+def without_seconds(progress: Progress) -> list[dict]:
+    records = [*progress.history, progress.best, asdict(progress)]
+    return [
+        {key: value for key, value in each.items() if key not in ("seconds", "history", "best")} for each in records
+    ]
+
+
+def test_the_weights_tested_are_the_latest_of_the_best(examples, monkeypatch):
+    answers, weights = iter([[False, True], [True, True], [True, True], [False, True]]), []
+    found = trainer(examples, epochs=4)
+    found.validation = examples.take([0, 1])
+
+    def answer(model, validation):
+        weights.append(copy.deepcopy(model.state_dict()))
+        return next(answers)
+
+    monkeypatch.setattr(training, "solved", answer)
+    assert found.fit() == "epochs"
+    assert [each["validation"] for each in found.progress.history] == [50, 100, 100, 50]
+    assert found.progress.best == found.progress.history[2]
+    assert all(torch.equal(each, weights[2][part]) for part, each in found.model.state_dict().items())
+    assert not torch.equal(weights[2]["output.weight"], weights[3]["output.weight"])
+
+
+def test_patience_ends_training(examples, monkeypatch):
+    answers = iter([[False, False], [True, False], [True, False], [True, False], [True, True]])
+    monkeypatch.setattr(training, "solved", lambda model, validation: next(answers))
+    found = trainer(examples, epochs=9, patience=2)
+    found.validation = examples.take([0, 1])
+    assert found.fit() == "patience"
+    assert [each["epoch"] for each in found.progress.history] == [1, 2, 3, 4]
+
+
+def test_minutes_end_training_within_an_epoch(examples):
+    found = trainer(examples, epochs=1000, minutes=1e-9)
+    assert found.fit() == "minutes"
+    assert (found.progress.updates, len(found.progress.history)) == (1, 1)
+    assert 0 < found.progress.best["epoch"] < 1
+
+
+def test_the_validation_part_is_drawn_by_seed_from_all_that_there_is(examples):
+    train, validation = cut(examples, 0)
+    assert (len(train), len(validation)) == (49, 3)
+    assert sorted([*train, *validation]) == sorted(examples)
+    assert list(validation) == list(cut(examples, 0)[1]) != list(cut(examples, 1)[1])
+    with pytest.raises(DataError, match="at least two"):
+        cut(examples.take([0]), 0)
+
+
+def test_every_task_has_presets_of_both_sizes():
+    for task in TASKS:
+        for size in SIZES:
+            for model in MODELS:
+                found = preset(model, size, task)
+                assert isinstance(found.config, RecurrentConfig if model in ("lstm", "gru") else TransformerConfig)
+    assert preset("gru", "published", "hint").config.cell == "gru"
+    assert preset("universal", "published", "pcfg").config.shared
+
+
+# The command
+
+WORDS = ["a", "b", "c", "d"]
+
+
+@pytest.fixture
+def pairs(tmp_path) -> list[str]:
+    """Options of a small task of one's own, of lists or numbers."""
+    lines = [
+        f"{first} plus {second}\t{10 + 3 * x + y}" for x, first in enumerate(WORDS) for y, second in enumerate(WORDS)
+    ]
+    (tmp_path / "train.tsv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "test.tsv").write_text("\n".join([*lines[:3], "a plus e\t7"]) + "\n")
+    return [
+        "pairs",
+        "--train",
+        str(tmp_path / "train.tsv"),
+        "--test",
+        str(tmp_path / "test.tsv"),
+        "--primitives",
+        "int",
+    ]
+
+
+def test_the_command_writes_what_came_of_it(pairs, tmp_path, capsys):
+    command = ["train-baseline", *pairs, "--model", "gru", "--epochs", "3", "--seed", "4", "--json"]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == metrics
+    assert [metrics[each] for each in ("task", "seed", "model", "size", "stopped")] == [
+        "pairs",
+        4,
+        "gru",
+        "cpu",
+        "epochs",
+    ]
+    assert metrics["test"]["count"] == 4
+    assert metrics["test"]["answered"] == 75.0  # of "e" nothing is known
+    assert metrics["train"] == {"available": 16, "used": 16, "learned_from": 15, "validation": 1}
+    assert metrics["settings"]["hidden"] == 128
+    assert (metrics["settings"]["epochs"], metrics["settings"]["minutes"]) == (3, None)
+    assert 0 < metrics["seconds"]["final"] <= metrics["seconds"]["train"] < metrics["seconds"]["total"]
+    history = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
+    assert [each["epoch"] for each in history] == [1, 2, 3]
+    assert metrics["tested"] in history
+    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["history.jsonl", "metrics.json"]
+    assert main([*command, "--out", str(tmp_path / "run"), "--resume"]) == 0  # it is finished
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == metrics
+
+
+def test_the_command_goes_on_where_it_was_stopped(pairs, tmp_path, capsys, monkeypatch):
+    command = ["train-baseline", *pairs, "--model", "lstm", "--epochs", "4", "--checkpoint-seconds", "0", "--out"]
+    assert main([*command, str(tmp_path / "whole")]) == 0
+    validate, times = Trainer._validate, iter([False, False, True])
+
+    def interrupt(self, share):
+        if next(times):
+            raise KeyboardInterrupt
+        validate(self, share)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_validate", interrupt)
+        assert main([*command, str(tmp_path / "run")]) == 130
+    assert capsys.readouterr().err.endswith("the same command with --resume continues\n")
+    refused = [*command, str(tmp_path / "run"), "--resume"]
+    refused[refused.index("lstm")] = "gru"
+    assert main(refused) == 2
+    assert "was begun with model = 'lstm', not 'gru'" in capsys.readouterr().err
+    assert main([*command, str(tmp_path / "run"), "--resume"]) == 0
+    whole, resumed = (json.loads((tmp_path / each / "metrics.json").read_text()) for each in ("whole", "run"))
+    for each in (whole, resumed):
+        del each["seconds"], each["peak_memory_mb"], each["tested"]["seconds"]
+    assert resumed == whole
+
+
+def test_numbers_are_spelled_and_drawn_examples_are_those_of_the_learner():
+    numbers = Examples((("1",), ("2",), ("3",)), (120, 0, 7))
+    assert spelled(numbers).outputs == (("1", "2", "0"), ("0",), ("7",))
+    model = NSR("int", seed=3, examples=2)
+    for count in (3, 40):
+        inputs = [(str(place),) for place in range(count)]
+        drawn = drawn_examples(Examples(inputs, range(count)), 2, 3)
+        assert list(drawn.outputs) == list(model._drawn(inputs))
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("scan",), "nsr train-baseline: the following arguments are required: --model"),
+        (("scan", "--model", "rnn"), "nsr: unknown model 'rnn'; known models: lstm, gru, transformer"),
+        (("scan", "--model", "gru", "--size", "big"), "nsr: size must be one of cpu, published, not 'big'"),
+        (("scan", "--model", "gru", "--epochs", "0"), "nsr: epochs must be at least 1, not 0"),
+        (("scan", "--model", "gru", "--minutes", "0"), "nsr: minutes must be above 0, not 0"),
+        (("scan", "--model", "gru", "--split", "odd"), "nsr: scan has no split 'odd'"),
+        (("scan", "--model", "gru", "--input", "images"), "nsr: task 'scan' has no option 'input'"),
+        (("scan", "--model", "gru", "--rounds", "3"), "nsr train-baseline: unknown option --rounds"),
+        (("scan", "--model", "gru", "--resume"), "nsr: --resume needs --out RUN"),
+    ],
+)
+def test_the_command_refuses(argv, message, capsys):
+    assert main(["train-baseline", *argv]) == 2
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_images_are_refused(monkeypatch):
+    pictures = Dataset(*[Examples(("pictures",), (7,), (("7",),))] * 2, "drawn")
+    task = SimpleNamespace(default_split="hint", assumptions=dict, load=lambda split, **given: pictures)
+    monkeypatch.setattr(experiment, "make_task", lambda name, **options: task)
+    with pytest.raises(ConfigError, match="not images; leave out --input images"):
+        experiment.train_baseline("hint", "gru")
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path, capsys):
+    (tmp_path / "metrics.json").write_text('{"task": "scan"}')
+    command = ["train-baseline", "scan", "--model", "gru", "--out", str(tmp_path)]
+    for more, message in (([], "is not empty"), (["--resume"], "is no run of a baseline")):
+        assert main([*command, *more]) == 2
+        assert message in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["metrics.json"]
+
+
+# The table
+
+
+def test_the_table_has_a_row_for_each_model(monkeypatch, tmp_path):
+    def results(examples):
+        return {"train": {"used": examples or 16}, "assumptions": {"data": "generated"}}
+
+    class Learner(Runs):
+        def complete(self, trainings):
+            """Nothing is trained."""
+
+        def load(self, training):
+            seconds = {"total": 9.0, "evaluate": 2.0}
+            found = results(training.settings.get("examples"))
+            return SimpleNamespace(metrics={**found, "test": {"accuracy": 50.0 + training.seed}, "seconds": seconds})
+
+    def baseline(task, model, split, *, seed, size, minutes, data_dir, out, resume, examples=0):
+        assert resume
+        assert data_dir is None
+        folders.append(out)
+        return {
+            **results(examples),
+            "test": {"accuracy": 50.0 + seed},
+            "size": size,
+            "seconds": {"total": 99.0, "final": 60.0 + seed},
+            "settings": {"minutes": minutes},
+            "epochs": 2.5,
+            "stopped": "minutes",
+        }
+
+    folders = []
+    monkeypatch.setattr(baselines, "train_baseline", baseline)
+    contests = Contest("scan", "length"), Contest("hint", "hint", 40_000, official=False)
+    table = BaselineTable("Contest", contests, ("lstm", "gru"))
+    rows = table.measure([0, 1], None, Learner(tmp_path))
+    assert [(row.label, row.model) for row in rows] == [
+        (label, model) for label in ("scan length", "hint") for model in ("nsr", "lstm", "gru")
+    ]
+    assert table.to_markdown(rows).splitlines()[4:6] == [
+        "| scan length | generated | nsr | | | 16 | 2 | 50.50 | 50.00 | 7.0 | 9.0 | | |",
+        "| scan length | generated | lstm | cpu | 1.25 | 16 | 2 | 50.50 | 50.00 | 60.5 | 99.0 | 2.5 | minutes |",
+    ]
+    assert rows[3].examples == 40_000
+    assert len(set(folders)) == 8
 
 
 def test_batches_hold_every_row_once_and_similar_lengths():

@@ -88,7 +88,8 @@ def test_a_limit_that_leaves_nothing_to_learn_from_is_refused():
 
 def sums(count: int, seed: int) -> dict[str, int]:
     """Numbers that are added and subtracted from the left, "less" ending at 0; any may have "next" in front."""
-    words, rng = "zero one two three four five six seven eight nine".split(), np.random.default_rng(seed)
+    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    rng = np.random.default_rng(seed)
     found = {}
     while len(found) < count:
         sentence, value = "", 0

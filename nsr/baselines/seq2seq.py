@@ -1,32 +1,23 @@
-"""An LSTM encoder-decoder with attention: the reference against which this project's speed is stated.
+"""What all baselines have in common: words, training with teacher forcing, greedy prediction, accuracy.
 
-The architecture of Lake and Baroni (2018, arXiv 1711.00350), two layers of 200 units on either side, with
-the dot-product attention of Luong, Pham and Manning (2015, arXiv 1508.04025), section 3.1: the attentional
-vector ``tanh(W [context; hidden])`` predicts the word. There is no input feeding (their section 3.3): the
-attentional vector does not enter the next step, so with teacher forcing the whole decoder is one ``nn.LSTM``
-call, and attention is three matrix products for all steps of a batch. Training differs from Lake and Baroni's
-in two ways that make an epoch faster: batches of 64 instead of single pairs, and teacher forcing always
-instead of half the time.
+A baseline is a :class:`Network`; :mod:`nsr.baselines.recurrent` and :mod:`nsr.baselines.transformer` have them. Outputs
+are tuples of words; a task whose values are numbers spells them out first.
 
-:func:`train_epoch` and :func:`predict` ask a model only for ``config``, ``words_in``, ``words_out``,
-``encode`` and ``decode``, and its state only for ``keep``. A model that offers these is trained and evaluated
-by the same code. Outputs are tuples of words; a task whose values are numbers spells them out first.
-
-Shapes: B sentences of a batch, S input words, T output words (with the end mark), H hidden units, L layers,
-V output words and the end mark.
+Shapes: B sentences of a batch, S input words, T output words (with the end mark), V output words and the end mark.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.tasks.task import Examples, Tokens
@@ -35,18 +26,19 @@ MARK = 0  # the id that is no word: starts an output, ends it, and pads every ba
 IGNORED = -100  # a padded target, which the loss leaves out
 POOL = 16  # batches sorted by length together; sorting all of them at once was faster but learned more slowly
 DECODED_AT_ONCE = 256  # sentences predicted together; affects time and memory, not predictions
+FORCED_AT_ONCE = 8192  # about so many output words are checked together; likewise
 
 
 @dataclass(frozen=True)
-class Seq2SeqConfig:
-    """Hyperparameters of the network and of its training."""
+class NetworkConfig:
+    """Hyperparameters of a network and of its training."""
 
-    layers: int = 2  # Lake and Baroni's overall-best network (which had no attention)
-    hidden: int = 200  # units a layer, and the embedding size; the same network
-    dropout: float = 0.5  # on embeddings and between layers; the same network
+    layers: int = 2  # of the encoder, and of the decoder if nothing else is said
+    hidden: int = 200  # units a layer, and the embedding size
+    dropout: float = 0.5
     batch: int = 64  # large enough to keep the cores busy, small enough for 266 updates an epoch on SCAN
-    learning_rate: float = 1e-3  # Lake and Baroni's; Adam's usual value
-    clip: float = 5.0  # largest gradient norm; Lake and Baroni's
+    learning_rate: float = 1e-3  # Adam's usual value
+    clip: float = 5.0  # largest gradient norm
     max_output: int = 768  # stops a decoder that never ends; the longest output needed has 736 words (PCFG)
 
     def __post_init__(self) -> None:
@@ -78,6 +70,10 @@ class Vocabulary:
         """How many ids there are, ``MARK`` included."""
         return len(self.words) + 1
 
+    def has(self, sentence: Tokens) -> bool:
+        """Whether all words of a sentence are known."""
+        return all(word in self.ids for word in sentence)
+
     def encode(self, sentence: Tokens) -> list[int]:
         """The ids of a sentence.
 
@@ -98,78 +94,44 @@ class Vocabulary:
         return tuple(self.words[i - 1] for i in ids)
 
 
-@dataclass(frozen=True)
-class RecurrentState:
-    """What decoding a batch needs: the encoded inputs, and where the decoder stands."""
+class State(Protocol):
+    """What decoding a batch needs: the encoded inputs, and what has been written."""
 
-    memory: Tensor  # (B, S, H)
-    padding: Tensor  # (B, S), true where there is no word
-    recurrent: tuple[Tensor, Tensor]  # hidden and cell, each (L, B, H)
-
-    def keep(self, rows: Tensor) -> RecurrentState:
+    def keep(self, rows: Tensor) -> State:
         """The state of some of the sentences; ``rows`` (B,) is true for these."""
-        hidden, cell = self.recurrent
-        return RecurrentState(self.memory[rows], self.padding[rows], (hidden[:, rows], cell[:, rows]))
 
 
-class Seq2Seq(nn.Module):
-    """LSTM encoder, LSTM decoder that starts from the encoder's last state, dot-product attention."""
+class Network(nn.Module, ABC):
+    """A sequence-to-sequence network with its words."""
 
-    def __init__(
-        self, words_in: Vocabulary, words_out: Vocabulary, config: Seq2SeqConfig, generator: torch.Generator
-    ) -> None:
-        """A network with random weights, drawn from ``generator``."""
+    def __init__(self, words_in: Vocabulary, words_out: Vocabulary, config: NetworkConfig) -> None:
         super().__init__()
         self.config, self.words_in, self.words_out = config, words_in, words_out
-        size = config.hidden
-        between_layers = config.dropout if config.layers > 1 else 0.0
-        with randomness_of(generator):
-            self.embed_in = nn.Embedding(len(words_in), size)
-            self.embed_out = nn.Embedding(len(words_out), size)
-            self.encoder = nn.LSTM(size, size, config.layers, batch_first=True, dropout=between_layers)
-            self.decoder = nn.LSTM(size, size, config.layers, batch_first=True, dropout=between_layers)
-            self.combine = nn.Linear(2 * size, size, bias=False)
-            self.output = nn.Linear(size, len(words_out))
-        self.dropout = nn.Dropout(config.dropout)
 
     @classmethod
-    def for_examples(cls, examples: Examples, config: Seq2SeqConfig, generator: torch.Generator) -> Seq2Seq:
-        """A network with the words of these examples, whose outputs are tuples of words."""
+    def for_examples(cls, examples: Examples, config: NetworkConfig, generator: torch.Generator) -> Network:
+        """A network with the words of these examples, and random weights drawn from ``generator``."""
         return cls(Vocabulary.of(examples.inputs), Vocabulary.of(examples.outputs), config, generator)
 
-    def encode(self, inputs: Tensor, lengths: Tensor) -> RecurrentState:
-        """Read inputs (B, S) of these lengths (B,), the longest S; padding is never computed on."""
-        embedded = self.dropout(self.embed_in(inputs))  # (B, S, H)
-        padding = torch.arange(inputs.shape[1]) >= lengths[:, None]  # (B, S)
-        if padding.any():
-            packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-            hidden, recurrent = self.encoder(packed)
-            memory, _ = pad_packed_sequence(hidden, batch_first=True)  # (B, S, H)
-        else:  # the same numbers, faster: oneDNN's LSTM does not take packed sequences
-            memory, recurrent = self.encoder(embedded)  # (B, S, H)
-        return RecurrentState(memory, padding, recurrent)
+    @abstractmethod
+    def encode(self, inputs: Tensor, lengths: Tensor) -> State:
+        """Read inputs (B, S) of these lengths (B,), the longest S; padding changes nothing."""
 
-    def decode(self, previous: Tensor, state: RecurrentState) -> tuple[Tensor, RecurrentState]:
+    @abstractmethod
+    def decode(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B, T, V) of the words that follow each of ``previous`` (B, T), and the state after them.
 
         Training passes all words of the outputs at once, prediction one word at a time.
         """
-        embedded = self.dropout(self.embed_out(previous))  # (B, T, H)
-        hidden, recurrent = self.decoder(embedded, state.recurrent)  # (B, T, H)
-        scores = hidden @ state.memory.transpose(1, 2)  # (B, T, S)
-        weights = scores.masked_fill(state.padding[:, None], -torch.inf).softmax(-1)
-        context = weights @ state.memory  # (B, T, H)
-        attentional = self.combine(torch.cat((context, hidden), -1)).tanh()  # (B, T, H)
-        return self.output(attentional), RecurrentState(state.memory, state.padding, recurrent)
 
 
-def make_optimizer(model: Seq2Seq) -> torch.optim.Optimizer:
+def make_optimizer(model: Network) -> torch.optim.Optimizer:
     """Adam at the config's learning rate, in one fused kernel."""
     return torch.optim.Adam(model.parameters(), lr=model.config.learning_rate, fused=True)
 
 
 def train_epoch(
-    model: Seq2Seq, optimizer: torch.optim.Optimizer, examples: Examples, generator: torch.Generator
+    model: Network, optimizer: torch.optim.Optimizer, examples: Examples, generator: torch.Generator
 ) -> float:
     """One pass over the examples with teacher forcing; the mean loss, in nats a word (end marks count).
 
@@ -185,21 +147,34 @@ def train_epoch(
     total, words = 0.0, 0
     with randomness_of(generator):
         for rows in length_batches(inputs, outputs, model.config.batch, generator):
-            state = model.encode(*pad([inputs[row] for row in rows]))
-            previous, lengths = pad([[MARK, *outputs[row]] for row in rows])  # (B, T)
-            targets, _ = pad([[*outputs[row], MARK] for row in rows], IGNORED)  # (B, T)
-            logits, _ = model.decode(previous, state)  # (B, T, V)
-            loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), model.config.clip)
-            optimizer.step()
-            total += loss.item() * int(lengths.sum())
-            words += int(lengths.sum())
+            loss, count = train_batch(model, optimizer, [inputs[row] for row in rows], [outputs[row] for row in rows])
+            total += loss * count
+            words += count
     return total / words
 
 
-def predict(model: Seq2Seq, inputs: Sequence[Tokens]) -> list[Tokens]:
+def train_batch(
+    model: Network, optimizer: torch.optim.Optimizer, inputs: list[list[int]], outputs: list[list[int]]
+) -> tuple[float, int]:
+    """One update on a batch of ids; the mean loss, and over how many words (end marks count)."""
+    logits, targets = forced(model, inputs, outputs)
+    loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), model.config.clip)
+    optimizer.step()
+    return loss.item(), sum(map(len, outputs)) + len(outputs)
+
+
+def forced(model: Network, inputs: list[list[int]], outputs: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Logits (B, T, V) after the right words, and the words (B, T) that should follow; ``IGNORED`` is padding."""
+    previous, _ = pad([[MARK, *output] for output in outputs])  # (B, T)
+    targets, _ = pad([[*output, MARK] for output in outputs], IGNORED)  # (B, T)
+    logits, _ = model.decode(previous, model.encode(*pad(inputs)))  # (B, T, V)
+    return logits, targets
+
+
+def predict(model: Network, inputs: Sequence[Tokens]) -> list[Tokens]:
     """The output of each input, the likeliest word taken at every step.
 
     Raises:
@@ -216,22 +191,46 @@ def predict(model: Seq2Seq, inputs: Sequence[Tokens]) -> list[Tokens]:
     return predictions
 
 
-def accuracy(model: Seq2Seq, examples: Examples) -> float:
+def accuracy(model: Network, examples: Examples) -> float:
     """The share of examples whose whole output is predicted exactly.
 
     Raises:
         DataError: there are no examples.
-        InputError: as :func:`predict`.
     """
     if not len(examples):
         raise DataError("no test examples: give at least one input-output pair")
-    predictions = predict(model, examples.inputs)
-    right = sum(found == wanted for found, wanted in zip(predictions, examples.outputs, strict=True))
-    return right / len(examples)
+    return sum(solved(model, examples)) / len(examples)
 
 
 @torch.inference_mode()
-def greedy_decode(model: Seq2Seq, inputs: list[list[int]]) -> list[list[int]]:
+def solved(model: Network, examples: Examples) -> list[bool]:
+    """Of each example whether :func:`predict` gives its output exactly; one with a word the model lacks is not solved.
+
+    Nothing is decoded for that: the likeliest words are the output if and only if each of them, and the end mark, is
+    the likeliest after the right words before it. So outputs go through the decoder all at once, as in training.
+    """
+    rows = [
+        row
+        for row, (sentence, output) in enumerate(examples)
+        if sentence and model.words_in.has(sentence) and model.words_out.has(output)
+    ]
+    inputs = {row: model.words_in.encode(examples.inputs[row]) for row in rows}
+    outputs = {row: model.words_out.encode(examples.outputs[row]) for row in rows}
+    rows.sort(key=lambda row: (len(outputs[row]), len(inputs[row])))
+    found = [False] * len(examples)
+    model.eval()
+    while rows:
+        width = len(outputs[rows[0]]) + 1
+        batch, rows = rows[: max(1, FORCED_AT_ONCE // width)], rows[max(1, FORCED_AT_ONCE // width) :]
+        logits, targets = forced(model, [inputs[row] for row in batch], [outputs[row] for row in batch])
+        right = (logits.argmax(-1) == targets) | (targets == IGNORED)  # (B, T)
+        for row, hit in zip(batch, right.all(1).tolist(), strict=True):
+            found[row] = hit
+    return found
+
+
+@torch.inference_mode()
+def greedy_decode(model: Network, inputs: list[list[int]]) -> list[list[int]]:
     """Output ids of a batch of input ids; a sentence leaves the batch when it ends."""
     state = model.encode(*pad(inputs))
     previous = torch.full((len(inputs), 1), MARK)  # (B, 1)
@@ -268,7 +267,7 @@ def length_batches(
         yield batches[place]
 
 
-def encode_inputs(model: Seq2Seq, inputs: Sequence[Tokens]) -> list[list[int]]:
+def encode_inputs(model: Network, inputs: Sequence[Tokens]) -> list[list[int]]:
     """The ids of these inputs.
 
     Raises:

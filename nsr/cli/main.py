@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nsr._version import __version__
-from nsr.cli import data, evaluate, explain, export, predict, table, train
+from nsr.cli import data, evaluate, explain, export, predict, table, train, train_baseline
 from nsr.cli.common import Parser, UsageError, did_you_mean
 from nsr.errors import NSRError
 
 COMMANDS = {
     "train": train,
+    "train-baseline": train_baseline,
     "evaluate": evaluate,
     "predict": predict,
     "explain": explain,

@@ -42,6 +42,18 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON on the last line")
 
+    add_task_options(parser)
+    for section in fields(Config):
+        settings = section.default_factory()
+        group = parser.add_argument_group(f"settings: {section.name}", settings.__doc__.partition("\n")[0])
+        for each in fields(settings):
+            add_option(group, each.name, each.default, _describe(each))
+
+
+def add_task_options(parser: Parser) -> None:
+    """The options of all tasks."""
+    from nsr.tasks import TASKS
+
     options: dict[str, dict[str, Field]] = {}
     for name, task in TASKS.items():
         for each in fields(task):
@@ -50,11 +62,6 @@ def add_arguments(parser: Parser) -> None:
     for name, of_task in options.items():
         described = ", ".join(f"{task}: {_describe(each)}" for task, each in of_task.items())
         add_option(group, name, next(iter(of_task.values())).default, described)
-    for section in fields(Config):
-        settings = section.default_factory()
-        group = parser.add_argument_group(f"settings: {section.name}", settings.__doc__.partition("\n")[0])
-        for each in fields(settings):
-            add_option(group, each.name, each.default, _describe(each))
 
 
 def run(arguments: Namespace) -> None:

@@ -1,7 +1,7 @@
 """The benchmark: the seconds that learning and inference take on a split, and their ratio to a reference.
 
 Seconds belong to a machine. So every one is also stated as a ratio to what the same machine, in the same run, needs for
-one epoch of a usual network on the same training data: the LSTM with attention of :mod:`nsr.baselines.seq2seq`.
+one epoch of a usual network on the same training data: the LSTM with attention of :mod:`nsr.baselines.recurrent`.
 Each figure is the median of several runs. Where results are remembered (:class:`nsr.semantics.execution.Executor`),
 every run starts with an empty memo, unless it says "warm".
 
@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from nsr.baselines.seq2seq import Seq2Seq, Seq2SeqConfig, make_optimizer, train_epoch
+from nsr.baselines.recurrent import Recurrent, RecurrentConfig
+from nsr.baselines.seq2seq import make_optimizer, train_epoch
 from nsr.errors import ConfigError, RunError
 from nsr.experiment import load, score
 from nsr.learning.consistency import KeyEvidence, Nodes, collect
@@ -376,8 +377,8 @@ def _epoch(examples: Examples, train: Examples, seed: int, threads: int) -> floa
     return seconds
 
 
-def _network(train: Examples, generator: torch.Generator) -> Seq2Seq:
-    return Seq2Seq.for_examples(train, Seq2SeqConfig(), generator)
+def _network(train: Examples, generator: torch.Generator) -> Recurrent:
+    return Recurrent.for_examples(train, RecurrentConfig(), generator)
 
 
 def _deduce(model: NSR, modules: Modules, examples: Examples) -> list[Value]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from nsr.errors import ConfigError, RunError
 from nsr.reports import published
+from nsr.reports.baselines import BaselineTable, Contest
 from nsr.reports.compositionality import JAIR, DeepTable, TestsTable
 from nsr.reports.export import Exported, ExportTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
@@ -221,6 +222,15 @@ TABLES: dict[str, Table] = {
         ),
     ),
     "export": ExportTable("Exported models and the models", EXPORTED),
+    "baselines": BaselineTable(
+        "NSR and neural networks",
+        (
+            Contest("scan", "length"),
+            Contest("scan", "addprim_jump"),
+            Contest("pcfg", "productivity"),
+            Contest("hint", "hint", 40_000, official=False),
+        ),
+    ),
 }
 
 
@@ -237,7 +247,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "hint-images-settings",
         "hint-images-given",
     ),
-    "others": ("properties", "export"),
+    "others": ("properties", "export", "baselines"),
     "all": tuple(TABLES),
 }
 
