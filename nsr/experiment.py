@@ -28,6 +28,7 @@ from nsr.learning.config import Config
 from nsr.learning.training import Position
 from nsr.model import NSR
 from nsr.perception.perception import Perception
+from nsr.perception.tokens import TokenPerception
 from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
 from nsr.runs import PROVENANCE, parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
@@ -404,7 +405,7 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
             "empty": model.config.search.empty,
             "curriculum": model.config.learning.curriculum,
             **asdict(model.config.knowledge),
-            **({"perception": "tokens"} if model.modules.perception.certain else {}),
+            **({"perception": "tokens"} if isinstance(model.modules.perception, TokenPerception) else {}),
             **model.task.assumptions(),
         },
     }

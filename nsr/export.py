@@ -53,13 +53,13 @@ def export(
 
     Raises:
         ExportError: no deterministic grammar does what the parser does, the script would answer a sentence in another
-            way, the model reads images, or the folder is in use.
+            way, the model does not read words, or the folder is in use.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} is not an empty folder; choose another one")
     if not isinstance(model.modules.perception, TokenPerception):
-        raise ExportError("a model that reads images has no grammar of words; export one that reads symbols")
+        raise ExportError("a model that does not read words has no grammar of words; export one that does")
     drawn = _draw(sentences, np.random.default_rng([model.seed, len(sentences)]))
     try:
         files, agreements = _compiled(model, drawn + _probe(model, drawn), tests)

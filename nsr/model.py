@@ -183,7 +183,15 @@ class NSR:
 
         Args:
             lexicon: for the symbols of the model's own perception if it has one; otherwise its symbols are words.
+
+        Returns:
+            the model itself.
+
+        Raises:
+            ConfigError: the symbols of the perception are others.
         """
+        if self._perception is not None and tuple(self._perception.symbols) != lexicon.symbols:
+            raise ConfigError("the lexicon and the perception must have the same symbols, in the same order")
         perception = self._perception or TokenPerception(lexicon.symbols)
         parser = self._parser(Lexicon(lexicon.symbols))
         parser.license(DependencyGrammar.of(lexicon, self.config.knowledge.between))
@@ -193,6 +201,8 @@ class NSR:
     def _begin(self, sentences: list[Tokens], values: list[Value]) -> None:
         """Modules that know nothing."""
         if isinstance(sentences[0], Pictures):
+            if self._perception is not None:
+                raise ConfigError("images of a task are read by its own perception; leave out perception")
             self._ground(sentences, values)
             return
         self._syntax = None
@@ -224,10 +234,7 @@ class NSR:
                 generator = np.random.default_rng([self.seed, len(inputs)])
                 space = Space(self.primitives, self.constants, self.config.learning.max_length)
                 found = ground(perception, packed, values, space, self.config, generator)
-                if (knowledge.syntax, knowledge.semantics) != (
-                    "learned",
-                    "learned",
-                ):  # by words, so symbols must be some
+                if {knowledge.syntax, knowledge.semantics} != {"learned"}:  # by words, so symbols must be some
                     gold = parse_lexicon(self._required_task().gold_lexicon, None, self.primitives)
                     perception.rename(gold_names(found, gold, executor))
                     found = replace(found, symbols=perception.symbols)
@@ -269,7 +276,7 @@ class NSR:
             self._syntax = OwnSyntax.read(knowledge.syntax, knowledge.syntax_sha256)
         return self._syntax
 
-    def _require_syntax(self, perception: TokenPerception, sentences: list[Tokens]) -> None:
+    def _require_syntax(self, perception: Perception, sentences: list[Tokens]) -> None:
         """Refuse a user's grammar that does not fit the sentences."""
         if self.config.knowledge.own_syntax:
             spelled = (
@@ -500,7 +507,7 @@ class NSR:
             model = cls(config["primitives"], task=task, seed=config["seed"], **settings)
             model.constants = tuple(config["constants"])
             if model.config.knowledge.own_syntax:
-                model._syntax = OwnSyntax.of(files[SYNTAX].decode(), str(folder / SYNTAX))
+                model._syntax = OwnSyntax.tried(files[SYNTAX].decode(), str(folder / SYNTAX))
             words = parse_json(files["vocabulary.json"], folder / "vocabulary.json")
             if (words["kind"] == "own") != (perception is not None):
                 raise RunError(f"{folder} " + (NEEDS_PERCEPTION if perception is None else HAS_PERCEPTION))

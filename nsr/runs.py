@@ -17,7 +17,7 @@ from typing import Any
 from nsr._version import __version__
 from nsr.errors import RunError
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 EDITABLE = ("lexicon.nsr",)
 PROVENANCE = "provenance.json"  # who trained a run that is behind a table, see nsr.reports.trainings

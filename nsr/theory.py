@@ -26,6 +26,7 @@ from nsr.semantics.primitives import primitive_set
 from nsr.semantics.programs import Argument, Call, Constant, If0, Term
 from nsr.semantics.values import MISSING
 
+LARGEST = 10**9  # output
 LEAF, CHAINED = Signature(0, 0), Signature(1, 0)
 
 
@@ -86,7 +87,7 @@ def look_up(pairs: Mapping[Sequence[str], int]) -> NSR:
             beginnings, so this is for a hundred pairs, not for thousands.
 
     Raises:
-        InputError: there are no pairs, an input is empty, or an output is not a number from 0 on.
+        InputError: there are no pairs, an input is no tuple of words, or an output no number from 0 to LARGEST.
     """
     if not pairs:
         raise InputError("there is nothing to look up")
@@ -94,8 +95,10 @@ def look_up(pairs: Mapping[Sequence[str], int]) -> NSR:
     tables: dict[Key, dict[int, int]] = defaultdict(dict)
     perception = LastWord(sorted({word for words in pairs for word in words}))
     for words, output in pairs.items():
-        if not len(words) or isinstance(output, bool) or not isinstance(output, int) or output < 0:
-            raise InputError(f"{' '.join(words)!r}: {output!r} must be a number from 0 on, for at least one word")
+        if isinstance(words, str) or not len(words):
+            raise InputError(f"{words!r} must be a tuple of words, at least one")
+        if isinstance(output, bool) or not isinstance(output, int) or not 0 <= output <= LARGEST:
+            raise InputError(f"{' '.join(words)!r}: {output!r} must be a whole number from 0 to {LARGEST}")
         for place, word in enumerate(words):
             last, before = place == len(words) - 1, numbers[tuple(words[:place])]
             value = output if last else numbers.setdefault(tuple(words[: place + 1]), len(numbers))

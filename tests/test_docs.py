@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from nsr.cli import data
 from nsr.cli.main import COMMANDS, main
 from nsr.reports.reproduction import TABLES
 
@@ -98,7 +99,7 @@ def test_grammars_are_those_exported(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_that_take_too_long_for_a_test_can_be_read(page, monkeypatch, capsys):
-    for module in COMMANDS.values():
+    for module in (*COMMANDS.values(), *data.COMMANDS.values()):
         monkeypatch.setattr(module, "run", lambda arguments: None, raising=False)
     for language, block in blocks(page):
         if language == "sh":

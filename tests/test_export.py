@@ -315,7 +315,7 @@ def test_nothing_is_written_that_was_refused(trained, tmp_path, monkeypatch):
 def test_a_model_that_reads_images_is_refused(trained, tmp_path, monkeypatch):
     model, _, sentences = trained
     monkeypatch.setattr(model.modules, "perception", object())
-    with pytest.raises(ExportError, match="reads images"):
+    with pytest.raises(ExportError, match="does not read words"):
         export(model, sentences, tmp_path / "new")
 
 

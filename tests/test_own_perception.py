@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from learners import NoisyTokens
+from learners import NoisyTokens, lexicon_of
 
 import nsr
 from nsr.errors import ConfigError, RunError
+from nsr.perception.images import pictures
 from nsr.perception.perception import Readings
 
 SYMBOLS = ("red", "blue", "and", "twice")
@@ -75,6 +76,16 @@ def test_a_saved_model_is_given_its_perception_again(model, tmp_path):
     words.save(tmp_path / "words")
     with pytest.raises(RunError, match="load it without a perception"):
         nsr.load(tmp_path / "words", perception=Colours())
+
+
+def test_the_lexicon_must_have_its_symbols(model):
+    with pytest.raises(ConfigError, match="must have the same symbols"):
+        nsr.NSR("list", perception=Colours()).assemble(lexicon_of('"a" = nil', ("a",)))
+
+
+def test_images_of_a_task_are_not_its_own(model):
+    with pytest.raises(ConfigError, match="leave out perception"):
+        nsr.NSR("int", perception=Colours()).fit([pictures([np.zeros((45, 45), np.uint8)])], [1])
 
 
 def test_nothing_builds_on_it(model):

@@ -223,7 +223,9 @@ def test_what_is_no_grammar(value, message, files, refused):  # noqa: F811
         ("start: A -> word\nA: B\nB: A", "my.lark: line 1, column 8: Recursion in terminal 'A'"),
         ('start: A -> word\nA: "\\xZ"', "my.lark: line 2, column 5: '\\xZ' has a wrong escape"),
         ('start: ""', "my.lark: Empty terminals are not allowed"),
-        ("%import .other.X\nstart: X -> word", "my.lark: line 1, column 9: only common can be imported"),
+        ("%import .other.X\nstart: X -> word", "my.lark: line 1, column 8: only common can be imported"),
+        ("%import.other.X\nstart: X -> word", "my.lark: line 1, column 8: only common can be imported"),
+        ("start: X -> word\n\x0c%import\n.other.X", "my.lark: line 2, column 9: only common can be imported"),
         ("%import common.NOTHING\nstart: NOTHING -> word", "my.lark: line 1, column 16: "),
         ('start: start start | "a" -> word', "my.lark: line 1, column 1: an alternative of 'start' has no word of its"),
         (
@@ -298,3 +300,20 @@ def test_a_grammar_of_thousands_of_words_is_read(tmp_path):
 def test_a_grammar_whose_words_head_nothing_is_refused():
     with pytest.raises(DataError, match="an alternative of 'start' has"):
         OwnSyntax.of((Path(own.__file__).parents[2] / "grammars" / "scan.lark").read_text(), "scan.lark")
+
+
+def test_patterns_of_a_given_grammar_are_not_exchanged_for_one(tmp_path):
+    """A convention is looked for only where trees are learned."""
+    grammar = tmp_path / "my.lark"
+    grammar.write_text(
+        "start: _L term ADD term _R -> word | _L _L term ADD term _R _R -> word\n"
+        'term: /[ab]/ -> word\n_L: "("\n_R: ")"\nADD: "add"\n'
+    )
+    sums = [(f"{x} add {y}", tuple(f"{x}{y}".upper())) for x in "ab" for y in "ab"]
+    pairs = {text.format(words): value for words, value in sums for text in ("( {} )", "( ( {} ) )")}
+    model = nsr.NSR("list", syntax=str(grammar), separators="( )", between=False)
+    model.fit(list(pairs), list(pairs.values()))
+    assert model.predict(list(pairs)) == list(pairs.values())
+    text = model.lexicon.to_text()
+    assert '\n_ x0 "add" x1 _ =' in text
+    assert '_ _ x0 "add" x1 _ _ =' in text

@@ -122,7 +122,7 @@ def manifest(**changes: object) -> bytes:
         (MANIFEST, b"[]", "manifest.json is damaged"),
         (MANIFEST, b"{}", "manifest.json is damaged"),
         (MANIFEST, manifest(files=3), "manifest.json is damaged"),
-        (MANIFEST, manifest(format=1), "has format 1, written by nsr 0; nsr .* reads format 3"),
+        (MANIFEST, manifest(format=1), "has format 1, written by nsr 0; nsr .* reads format 4"),
         (MANIFEST, manifest(files={"../secret": ""}), "'../secret' is not a file name"),
         (MANIFEST, manifest(files={"/secret": ""}), "'/secret' is not a file name"),
         ("weights", None, "weights cannot be read: No such file"),

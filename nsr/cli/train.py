@@ -82,6 +82,9 @@ def run(arguments: Namespace) -> None:
         print(json.dumps(model.metrics, ensure_ascii=False))
 
 
+MOST_WORDS = 20  # of those without program that are named
+
+
 def _tell(line: str) -> None:
     print(line, file=sys.stderr)
 
@@ -99,7 +102,8 @@ def _summary(metrics: dict[str, Any], folder: str | None) -> str:
     if "unexplained" in train:
         rows.append(f"explained      {train['accuracy']:.2f}% of {train['available']} training pairs")
         if train["without_program"]:
-            rows.append(f"no program     for {', '.join(train['without_program'])}")
+            words, more = train["without_program"][:MOST_WORDS], train["without_program"][MOST_WORDS:]
+            rows.append(f"no program     for {', '.join(words)}{f' and {len(more)} more' if more else ''}")
         for each in train["unexplained"]:
             rows += [f"  {each['input']}", f"    expected  {each['output']}", f"    answered  {each['answer']}"]
     return "\n".join(rows)

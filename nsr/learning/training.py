@@ -204,7 +204,9 @@ class Trainer:
             return replace(start, stage=position.stage + 1, reached=position.reached if reached else accuracy), record
         if done and not position.simplified:
             record |= self.simplify(pool, deduction, solved, generator, position.sight)
-            if record["agreed"] or record["dropped"] or record["replaced"]:
+            if record["agreed"]:
+                return replace(position, best=-1.0, stale=0), record
+            if record["dropped"] or record["replaced"]:
                 return replace(position, simplified=True, best=-1.0, stale=0), record
         if done:
             if not self.imitates(position.sight):
@@ -383,7 +385,8 @@ class Trainer:
         with self.clock("abduce"):
             inputs, wanted = [self.inputs[index] for index in pool[chosen]], self.wanted[pool[chosen]]
             own = _solutions(deduction, chosen, 0)
-            agreed = None if self.known else convention(modules, wanted, own, self.config)
+            learned = not self.known and modules.parser.gold is None
+            agreed = convention(modules, wanted, own, self.config) if learned else None
         if agreed is not None:
             modules.lexicon, trees = agreed
             plain = own.take(np.flatnonzero(~own.containing(modules.lexicon.valueless)))

@@ -69,7 +69,7 @@ class OwnSyntax:
             DataError: lark cannot read it, it leaves a choice, or a phrase has no head or several; the message says
                 where, if lark does.
         """
-        for found in re.finditer(r"^[ \t]*%import[ \t]+(?!common\b)", text, re.M):
+        if found := re.search(r"%import\b(?!\s+common\b)", text):
             raise _fault(text, name, found.end(), "only common can be imported; write the other rules into this file")
         try:
             grammar = Lark(text, parser="lalr", keep_all_tokens=True, maybe_placeholders=False)
@@ -86,7 +86,7 @@ class OwnSyntax:
         """The grammar of a file that must have this sha256.
 
         Raises:
-            DataError: as of :meth:`of`; or the file is another one, or reading it takes too long.
+            DataError: as of :meth:`tried`; or the file cannot be read or is another one.
         """
         content = read_grammar(path)
         if hashlib.sha256(content).hexdigest() != sha256:
@@ -95,8 +95,17 @@ class OwnSyntax:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise DataError(f"{path} is not UTF-8 text") from None
-        _try(text, path)
-        return cls.of(text, path)
+        return cls.tried(text, path)
+
+    @classmethod
+    def tried(cls, text: str, name: str) -> OwnSyntax:
+        """As :meth:`of`, of a text that nobody vouches for.
+
+        Raises:
+            DataError: as of :meth:`of`; or reading it takes too long.
+        """
+        _try(text, name)
+        return cls.of(text, name)
 
     def heads(self, tokens: Tokens) -> tuple[int, ...]:
         """The head of each word of a sentence, ROOT for the root.
