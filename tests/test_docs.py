@@ -112,6 +112,14 @@ def test_all_tables_are_listed():
     assert sorted(listed) == sorted(TABLES)
 
 
+def test_tables_in_the_pages_have_results():
+    titles = {table.title: name for name, table in TABLES.items()}
+    for page in PAGES:
+        for title in re.findall(r"^### (.*)$", page.read_text(encoding="utf-8"), re.M):
+            if title in titles:
+                assert (ROOT / "results" / f"{titles[title]}.md").is_file(), f"{page.name}: {title}"
+
+
 @pytest.mark.parametrize("results", sorted((ROOT / "results").glob("*.md")), ids=lambda results: results.name)
 def test_tables_are_those_of_the_results(results):
     pages = {"properties": "method", **{name: name for name in ("export", "images", "pcfg", "hint", "baselines")}}
