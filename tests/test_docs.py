@@ -99,8 +99,10 @@ def test_grammars_are_those_exported(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_that_take_too_long_for_a_test_can_be_read(page, monkeypatch, capsys):
-    for module in (*COMMANDS.values(), *data.COMMANDS.values()):
+    for module in COMMANDS.values():
         monkeypatch.setattr(module, "run", lambda arguments: None, raising=False)
+    for name, command in data.COMMANDS.items():
+        monkeypatch.setitem(data.COMMANDS, name, command._replace(run=lambda arguments: None))
     for language, block in blocks(page):
         if language == "sh":
             for command in re.findall(r"^nsr (.*)", block, re.M):
