@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 
 from nsr.cli.main import main
-from nsr.errors import RunError
+from nsr.errors import DataError, RunError
+from nsr.experiment import Run, examples_of
 from nsr.reports import reproduction
 from nsr.reports.records import records, to_csv
 from nsr.reports.reproduction import reproduce
 from nsr.reports.tables import AccuracyTable, Variant
-from nsr.reports.trainings import LOCK, Runs, Training, finished, perform
+from nsr.reports.trainings import LOCK, Runs, Training, _has_files, _sha256, finished, perform, trainings_of
 from nsr.runs import PROVENANCE, parse_json, to_json
+from nsr.tasks import make_task
 
 TINY = {"max_tokens": 2}
 TWO = (Variant("two", "length", TINY), Variant("simple", "simple", TINY))
@@ -130,10 +132,11 @@ def change(folder: Path, name: str, **values) -> None:
         lambda folder: (folder / PROVENANCE).unlink(),
         lambda folder: (folder / PROVENANCE).write_bytes(b"[]"),
         lambda folder: (folder / "parser.safetensors").write_bytes(b""),
+        lambda folder: (folder / "lexicon.nsr").write_bytes((folder / "lexicon.nsr").read_bytes() + b"\n"),
         lambda folder: (folder / "metrics.json").write_bytes(b"{"),
         lambda folder: (folder / "metrics.json").unlink(),
     ],
-    ids=["version", "format", "seed", "settings", "lost", "odd", "damaged", "metrics", "unfinished"],
+    ids=["version", "format", "seed", "settings", "lost", "odd", "damaged", "edited lexicon", "metrics", "unfinished"],
 )
 def test_another_or_a_damaged_run_is_trained_anew(damage, here, tmp_path):
     runs, training = Runs(tmp_path), one()
@@ -149,6 +152,141 @@ def test_another_or_a_damaged_run_is_trained_anew(damage, here, tmp_path):
     assert finished(folder, training)
     assert not (folder / "stray").exists()
     assert len(again.sessions(training)) == 1
+
+
+# Checkpoints
+
+
+@pytest.fixture
+def interrupt(monkeypatch):
+    """Trains a run in its folder until its first checkpoint."""
+
+    class Interrupted(Exception):
+        pass
+
+    def until_checkpoint(training, folder):
+        with monkeypatch.context() as patch:
+            save = Run.save
+
+            def saved(*arguments):
+                save(*arguments)
+                raise Interrupted
+
+            patch.setattr(Run, "save", saved)
+            with pytest.raises(Interrupted):
+                perform(training, folder, 0)
+
+    return until_checkpoint
+
+
+def fails(*arguments, **options):
+    raise RunError("no space left on device")
+
+
+def test_a_run_that_cannot_be_written_keeps_its_checkpoint(interrupt, monkeypatch, tmp_path):
+    training, folder = one(), tmp_path / one().name
+    interrupt(training, folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("nsr.reports.trainings.train", fails)
+        with pytest.raises(RunError, match="no space left"):
+            perform(training, folder)
+    assert (folder / "checkpoint" / "state.json").is_file()
+    perform(training, folder)
+    assert finished(folder, training)
+    assert len(Runs(tmp_path).sessions(training)) == 3
+
+
+def test_a_damaged_checkpoint_is_removed(interrupt, tmp_path):
+    training, folder = one(), tmp_path / one().name
+    interrupt(training, folder)
+    (folder / "checkpoint" / "lexicon.nsr").write_text("nonsense", encoding="utf-8")
+    perform(training, folder)
+    assert finished(folder, training)
+    assert len(Runs(tmp_path).sessions(training)) == 1
+
+
+def test_runs_that_were_moved_are_continued(interrupt, tmp_path):
+    training = one(base=one(seed=1))
+    perform(training.base, tmp_path / "here" / training.base.name)
+    interrupt(training, tmp_path / "here" / training.name)
+    (tmp_path / "here").rename(tmp_path / "there")
+    perform(training, tmp_path / "there" / training.name)
+    assert len(Runs(tmp_path / "there").sessions(training)) == 2
+
+
+# Data files
+
+
+def official(folder: Path) -> Path:
+    """The files of the split ``length`` of SCAN, as generated, below a folder."""
+    data = make_task("scan", word_order="raw").load("length")
+    target = folder / "scan" / "length_split"
+    target.mkdir(parents=True)
+    for part, examples in (("train", data.train), ("test", data.test)):
+        lines = [
+            f"IN: {' '.join(words)} OUT: {' '.join(actions)}\n"
+            for words, actions in zip(examples.inputs, examples.outputs, strict=True)
+        ]
+        (target / f"tasks_{part}_length.txt").write_text("".join(lines), encoding="utf-8")
+    return folder
+
+
+def test_a_run_is_named_by_what_is_in_its_files(monkeypatch, tmp_path):
+    official(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    names = {one(data_dir=str(path)).name for path in ("data", "./data/../data", tmp_path / "data", "data/scan")}
+    assert len(names) == 1
+    file = tmp_path / "data" / "scan" / "length_split" / "tasks_train_length.txt"
+    file.write_bytes(file.read_bytes() + b"\n")
+    _sha256.cache_clear()  # as of another process
+    assert one(data_dir="data").name not in names
+
+
+def test_a_run_is_named_by_what_is_in_its_images(monkeypatch, tmp_path):
+    def name(path) -> str:
+        return Training("hint", "hint", 0, {"input": "images", "symbols": str(path)}).name
+
+    (tmp_path / "images.npz").write_bytes(b"1")
+    (tmp_path / "others.npz").write_bytes(b"2")
+    monkeypatch.chdir(tmp_path)
+    assert name("images.npz") == name(tmp_path / "images.npz") != name("others.npz")
+    assert name("strokes") != name("images.npz")
+
+
+def test_names_of_runs_without_files_stay():
+    assert one().identity["data_dir"] is None
+    assert Training("hint", "hint", 0, {"input": "images"}).identity["options"]["symbols"] == "strokes"
+
+
+def test_runs_on_moved_files_are_used_again_and_continued(interrupt, tmp_path):
+    training = one(data_dir=str(official(tmp_path / "old")))
+    runs = Runs(tmp_path / "runs")
+    interrupt(training, runs.path(training))
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = one(data_dir=str(tmp_path / "new"))
+    assert moved.name == training.name
+    perform(moved, runs.path(moved))
+    assert len(runs.sessions(moved)) == 2
+    (tmp_path / "new").rename(tmp_path / "newer")
+    newer = one(data_dir=str(tmp_path / "newer"))
+    assert finished(runs.path(newer), newer)
+    assert len(examples_of(runs.load(newer))) == 3920
+
+
+def test_a_split_that_lacks_a_file_is_an_error(tmp_path):
+    folder = official(tmp_path)
+    (found,) = trainings_of("scan", "length", [0], TINY, folder)
+    assert found.data_dir == str(folder)
+    (folder / "scan" / "length_split" / "tasks_test_length.txt").unlink()
+    _has_files.cache_clear()  # as of another process
+    with pytest.raises(DataError, match=r"tasks_test_length\.txt does not exist"):
+        trainings_of("scan", "length", [0], TINY, folder)
+    (pcfg := tmp_path / "pcfg" / "productivity").mkdir(parents=True)
+    (pcfg / "train.tgt").write_bytes(b"")
+    with pytest.raises(DataError, match=r"train\.src does not exist, but train\.tgt does"):
+        trainings_of("pcfg", "productivity", [0], {}, tmp_path)
+    (other,) = trainings_of("pcfg", "pcfgset", [0], {}, tmp_path)
+    assert other.data_dir is None
 
 
 def test_no_two_processes_train_in_one_folder(tmp_path):
@@ -283,6 +421,9 @@ def test_a_run_that_fails_is_a_row_and_the_others_go_on(monkeypatch, here, tmp_p
         (["scan", "--jobs", "x"], "--jobs: must be a whole number"),
         (["scan", "--data-dir", "nosuch"], "nosuch is not a folder"),
         (["scan", "--out", __file__], "is not a folder; choose another one by --out"),
+        (["scan", "--out", f"{__file__}/sub"], "cannot be written: .*; choose another one by --out"),
+        (["scan", "--runs", __file__], "is not a folder; choose another one by --runs"),
+        (["scan", "--runs", f"{__file__}/sub"], "cannot be written: .*; choose another one by --runs"),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, message, tmp_path, monkeypatch, capsys):
@@ -291,7 +432,7 @@ def test_bad_arguments_are_one_line(arguments, message, tmp_path, monkeypatch, c
     error = capsys.readouterr().err
     assert re.search(message, error)
     assert error.count("\n") == 1
-    assert not list(tmp_path.iterdir())
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_list_has_the_groups_and_their_tables(capsys):

@@ -2,20 +2,25 @@
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from nsr.errors import ExportError
+from nsr.errors import ConfigError, ExportError
 from nsr.reports import export as export_report
-from nsr.reports import published
+from nsr.reports import properties, published
 from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, TestsTable
-from nsr.reports.export import Exported, ExportTable
+from nsr.reports.export import Exported, ExportRow, ExportTable
+from nsr.reports.hint import ConceptRow
 from nsr.reports.images import ImageRow, ImageTable, ImageVariant
+from nsr.reports.properties import Case, PropertyTable
+from nsr.reports.records import records
 from nsr.reports.reproduction import GROUPS, TABLES, tables_of
 from nsr.reports.table_plots import PLOTS
 from nsr.reports.tables import AccuracyTable, Failed, Outcome, Variant, markdown, span
 from nsr.reports.trainings import Runs, trainings_of
-from nsr.tasks import TASKS, make_task
+from nsr.tasks import TASKS, Examples, make_task
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTCOME = Outcome(
@@ -218,9 +223,9 @@ def test_exported_models_are_compared_with_the_models(monkeypatch, tmp_path):
     rows = Exported("scan", Variant("length", "length")), Exported("scan", Variant("more", "simple"), official=True)
     table = ExportTable("Exports", rows)
     runs = Runs(tmp_path)
-    row, official = table.measure([0], None, runs)
+    row, official = table.measure([0], tmp_path, runs)  # there are no files in it
     assert official.failed == "needs the official files; name their folder by --data-dir"
-    assert row.refusals == {}
+    assert row.refusals == (None,)
     assert cells(table.to_markdown([row]), 0) | {
         "": "SCAN, length",
         "data": "generated",
@@ -235,5 +240,74 @@ def test_exported_models_are_compared_with_the_models(monkeypatch, tmp_path):
 
     monkeypatch.setattr(export_report, "_exported", refuse)
     row, _ = table.measure([0], None, runs)
-    assert row.refusals == {"0": "it leaves a choice"}
+    assert row.refusals == ("it leaves a choice",)
     assert cells(table.to_markdown([row]), 0)["exported"] == "0 of 1"
+
+
+def test_a_record_has_what_is_of_its_seed():
+    row = ExportRow("row", "generated", (0, 1), 10, (None, 5), (None, 2.0), (None, 1.0), ("a choice", None), {})
+    first, second = records([row], {}, None)
+    assert (first["trained"], first["script_speed"], first["refusals"]) == (None, None, "a choice")
+    assert (second["trained"], second["script_speed"], second["refusals"]) == (5, 2.0, None)
+    assert cells(ExportTable("T", ()).to_markdown([row]), 0)["exported"] == "1 of 2"
+    figures = {"two": (1.0, 2.0)}
+    first, second = records([ConceptRow(10, (0, 1), figures, figures, figures, {"two": "(inc x0)"})], {}, None)
+    assert (first["accuracy two"], second["accuracy two"]) == (1.0, 2.0)
+    assert first["programs two"] == "(inc x0)"
+    assert "programs two" not in second
+
+
+PROPERTIES = PropertyTable("T", (Case("tiny", "scan", Variant("tiny", "simple", {"max_tokens": 2})),), count=5)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Models with a seed and nothing else, each of which has test inputs of its own."""
+    seen = []
+
+    def inputs(model):
+        seen.append(model)
+        return Examples((("walk",),) * 7, (("WALK",),) * 7)
+
+    monkeypatch.setattr(properties, "examples_of", inputs)
+    grammar = SimpleNamespace(kinds=lambda: [0, 0])
+    parser, perception = SimpleNamespace(grammar=grammar), SimpleNamespace(symbols=["run", "walk"])
+    models = [SimpleNamespace(modules=SimpleNamespace(parser=parser, perception=perception)) for _ in range(2)]
+    monkeypatch.setattr(properties, "swap_matrix", lambda model, examples: (("run", "walk"), np.ones((2, 2))))
+    monkeypatch.setattr(properties, "recursiveness", lambda model, inputs: 1.0)
+    return models, seen
+
+
+def test_properties_of_a_model_are_measured_on_its_own_inputs(small):
+    models, seen = small
+    row = PROPERTIES.row(PROPERTIES.variants[0], range(2), models)
+    assert seen == models
+    assert (row.inputs, row.swaps, row.recursiveness) == ((4, 4), (2, 2), (1.0, 1.0))
+
+
+def test_properties_that_cannot_be_measured_are_errors(small, monkeypatch):
+    monkeypatch.setattr(properties, "recursiveness", lambda model, inputs: float("nan"))
+    with pytest.raises(ConfigError, match="seed 0: no test input that is answered has a part"):
+        PROPERTIES.row(PROPERTIES.variants[0], range(2), small[0])
+    monkeypatch.setattr(properties, "swap_matrix", lambda model, examples: (("run", "walk"), np.full((2, 2), np.nan)))
+    with pytest.raises(ConfigError, match="seed 0: no two words of the test inputs share a class"):
+        PROPERTIES.row(PROPERTIES.variants[0], range(2), small[0])
+
+
+def test_properties_are_measured_on_official_files_if_there_are_any(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr("nsr.reports.properties.variant_runs", lambda *arguments: asked.append(arguments) or [])
+    PROPERTIES.trainings([0], tmp_path)
+    assert asked[0][-1] == tmp_path
+    assert next(each for each in TABLES["properties"].variants if each.task == "hint").variant.generated
+
+
+def test_a_defect_is_a_row_and_the_others_go_on(monkeypatch):
+    def broken(case, seeds, models):
+        raise ValueError("no\nmean")
+
+    table = AccuracyTable("scan", "T", (OUTCOME.variant,))
+    monkeypatch.setattr(AccuracyTable, "runs_of", lambda *arguments: [])
+    monkeypatch.setattr(AccuracyTable, "row", lambda self, *arguments: broken(*arguments))
+    (row,) = table.measure([0], None, SimpleNamespace(complete=list))
+    assert row.cells == ("half", "failed: ValueError: no mean")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from argparse import Namespace
 from pathlib import Path
 
@@ -53,8 +54,6 @@ def run(arguments: Namespace) -> int:
     names, seeds = tables_of(arguments.tables), range(arguments.seeds)
     if arguments.data_dir is not None and not arguments.data_dir.is_dir():
         raise ConfigError(f"{arguments.data_dir} is not a folder; name that of the authors' files by --data-dir")
-    if arguments.out is not None and arguments.out.exists() and not arguments.out.is_dir():
-        raise RunError(f"{arguments.out} is not a folder; choose another one by --out")
     plots = not arguments.no_plots
     if plots and arguments.out is not None and any(name in PLOTS for name in names):
         require_matplotlib()
@@ -65,6 +64,9 @@ def run(arguments: Namespace) -> int:
         for last in row
         for each in last.lineage
     }
+    for option, folder in (("--runs", arguments.runs), ("--out", arguments.out)):
+        if folder is not None:
+            _make(folder, option)
     failed = 0
     with tqdm(
         total=len(trainings), unit=" runs", file=sys.stderr, disable=arguments.quiet or not sys.stderr.isatty()
@@ -82,6 +84,24 @@ def run(arguments: Namespace) -> int:
     if failed:
         print(f"nsr table: rows that failed: {failed}; the tables say why", file=sys.stderr)
     return INCOMPLETE if failed else 0
+
+
+def _make(folder: Path, option: str) -> None:
+    """Make a folder, so that it is known before the training that files can be written to it.
+
+    Raises:
+        RunError: they cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except FileExistsError:
+        raise RunError(f"{folder} is not a folder; choose another one by {option}") from None
+    except OSError as error:
+        raise RunError(
+            f"{folder} cannot be written: {error.strerror or error}; choose another one by {option}"
+        ) from None
 
 
 def _positive(text: str) -> int:

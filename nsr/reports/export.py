@@ -38,9 +38,9 @@ class ExportRow:
         data: where the examples came from.
         seeds: one a run.
         count: test sentences.
-        trained: training sentences, and short ones made of their words, that were compared, an exported run.
-        script_speed, model_speed: test sentences a second, an exported run.
-        refusals: why a run was not exported, by its seed.
+        trained: training sentences, and short ones made of their words, that were compared, a run.
+        script_speed, model_speed: test sentences a second, a run.
+        refusals: why a run was not exported, in which case it has none of the others, a run.
         assumptions: what the learner was told.
     """
 
@@ -48,10 +48,10 @@ class ExportRow:
     data: str
     seeds: tuple[int, ...]
     count: int
-    trained: tuple[int, ...]
-    script_speed: tuple[float, ...]
-    model_speed: tuple[float, ...]
-    refusals: Mapping[str, str]
+    trained: tuple[int | None, ...]
+    script_speed: tuple[float | None, ...]
+    model_speed: tuple[float | None, ...]
+    refusals: tuple[str | None, ...]
     assumptions: Mapping[str, Any]
 
 
@@ -74,38 +74,48 @@ class ExportTable(RunTable):
         return {each.label: each for each in self.variants}
 
     def runs_of(self, case: Exported, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
-        """A run a seed."""
-        if case.official and data_dir is None:
+        """A run a seed.
+
+        Raises:
+            ConfigError: the row needs official files, and there are none.
+        """
+        found = variant_runs(case.task, case.variant, seeds, data_dir)
+        if case.official and any(each.data_dir is None for each in found):
             raise ConfigError("needs the official files; name their folder by --data-dir")
-        return variant_runs(case.task, case.variant, seeds, data_dir)
+        return found
 
     def row(self, case: Exported, seeds: Sequence[int], models: Sequence[NSR]) -> ExportRow:
         """Export and compare each model."""
-        agreements: list[tuple[Agreement, Agreement]] = []
-        refusals: dict[str, str] = {}
-        for seed, model in zip(seeds, models, strict=True):
+        agreements: list[tuple[Agreement, Agreement] | None] = []
+        refusals: list[str | None] = []
+        for model in models:
             try:
-                agreements.append(_exported(model))
+                found, refusal = _exported(model), None
             except ExportError as error:
-                refusals[str(seed)] = str(error)
+                found, refusal = None, str(error)
+            agreements.append(found)
+            refusals.append(refusal)
         metrics = models[0].metrics
         return ExportRow(
             case.label,
             metrics["assumptions"]["data"],
             tuple(seeds),
             metrics["test"]["count"],
-            tuple(trained.count for trained, _ in agreements),
-            tuple(tested.script_speed for _, tested in agreements),
-            tuple(tested.model_speed for _, tested in agreements),
-            refusals,
+            tuple(each and each[0].count for each in agreements),
+            tuple(each and each[1].script_speed for each in agreements),
+            tuple(each and each[1].model_speed for each in agreements),
+            tuple(refusals),
             metrics["assumptions"],
         )
 
     def cells(self, row: ExportRow) -> Sequence[str]:
         """Speeds from the slowest to the fastest run."""
-        measured = (row.trained, row.script_speed, row.model_speed)
-        trained, script, model = (span(each) if each else "" for each in measured)
-        exported = f"{len(row.trained)} of {len(row.seeds)}"
+        count = row.refusals.count(None)
+        measured = (
+            [each for each in runs if each is not None] for runs in (row.trained, row.script_speed, row.model_speed)
+        )
+        trained, script, model = (span(each) if count else "" for each in measured)
+        exported = f"{count} of {len(row.seeds)}"
         return row.label, source(row.data), str(len(row.seeds)), exported, trained, f"{row.count:,}", script, model
 
     def to_markdown(self, rows: Sequence[ExportRow | Failed]) -> str:

@@ -6,12 +6,14 @@ Li et al. (2024), https://arxiv.org/abs/2210.01603, section 3.
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from nsr.errors import ConfigError
 from nsr.experiment import examples_of
 from nsr.model import NSR
 from nsr.reports.swap import swap_matrix
@@ -43,7 +45,7 @@ class PropertyRow:
 
     label: str
     seeds: tuple[int, ...]
-    inputs: int
+    inputs: tuple[int, ...]
     swaps: tuple[int, ...]
     equivariance: tuple[float, ...]
     recursiveness: tuple[float, ...]
@@ -65,30 +67,42 @@ class PropertyTable(RunTable):
 
     def runs_of(self, case: Case, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
         """A run a seed."""
-        return variant_runs(case.task, case.variant, seeds, None)
+        return variant_runs(case.task, case.variant, seeds, data_dir)
 
     def row(self, case: Case, seeds: Sequence[int], models: Sequence[NSR]) -> PropertyRow:
-        """Swap the words of each class, and ask for the parts of inputs."""
-        examples = examples_of(models[0])
-        examples = examples.take(range(0, len(examples), -(-len(examples) // self.count)))
-        swaps, shares, parts = [], [], []
-        for model in models:
+        """Swap the words of each class, and ask for the parts of inputs.
+
+        Raises:
+            ConfigError: a model has no two words of one class in its inputs, or no input has a part.
+        """
+        inputs, swaps, shares, parts = [], [], [], []
+        for seed, model in zip(seeds, models, strict=True):
+            examples = examples_of(model)
+            examples = examples.take(range(0, len(examples), -(-len(examples) // self.count)))
             words, matrix = swap_matrix(model, examples)
             classes = model.modules.parser.grammar.kinds()
             kinds = [classes[model.modules.perception.symbols.index(word)] for word in words]
             pairs = itertools.permutations(range(len(words)), 2)
             found = [matrix[pair] for pair in pairs if kinds[pair[0]] == kinds[pair[1]] and matrix[pair] >= 0]
+            if not found:
+                raise ConfigError(
+                    f"seed {seed}: no two words of the test inputs share a class, so none can be exchanged"
+                )
+            share = recursiveness(model, examples.inputs)
+            if math.isnan(share):
+                raise ConfigError(f"seed {seed}: no test input that is answered has a part to ask for")
+            inputs.append(len(examples))
             swaps.append(len(found))
             shares.append(statistics.mean(found))
-            parts.append(recursiveness(model, examples.inputs))
-        return PropertyRow(case.label, tuple(seeds), len(examples), tuple(swaps), tuple(shares), tuple(parts))
+            parts.append(share)
+        return PropertyRow(case.label, tuple(seeds), tuple(inputs), tuple(swaps), tuple(shares), tuple(parts))
 
     def cells(self, row: PropertyRow) -> Sequence[str]:
         """Means over the seeds, in percent."""
         return (
             row.label,
             str(len(row.seeds)),
-            str(row.inputs),
+            span(row.inputs),
             span(row.swaps),
             f"{100 * statistics.mean(row.equivariance):.2f}",
             f"{100 * statistics.mean(row.recursiveness):.2f}",

@@ -20,7 +20,8 @@ def records(rows: Sequence[Any], trainings: Mapping[str, Sequence[Training]], ru
     """What is known of each row and seed.
 
     Args:
-        rows: of a table; tuples as long as the row's ``seeds`` have a value a seed.
+        rows: of a table; tuples as long as the row's ``seeds`` have a value a seed, and texts in mappings are of the
+            first seed.
         trainings: by the label of a row the runs, one a seed, whose metrics belong to it.
         runs: has them.
 
@@ -81,6 +82,7 @@ def _columns(name: str, value: Any, place: int, count: int) -> Iterator[tuple[st
         yield from each.items() if isinstance(each, Mapping) else [(name, each)]
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            yield from _columns(f"{name} {key}", each, place, count)
+            if place == 0 or not isinstance(each, str):
+                yield from _columns(f"{name} {key}", each, place, count)
     else:
         yield name, value

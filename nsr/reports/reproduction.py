@@ -218,7 +218,7 @@ TABLES: dict[str, Table] = {
         (
             Case("SCAN, length", "scan", Variant("length", "length")),
             Case("PCFG SET, a tenth of the examples", "pcfg", Variant("pcfgset", "pcfgset", {"fraction": 0.1})),
-            Case("HINT, symbols", "hint", Variant("symbols", "hint")),
+            Case("HINT, symbols", "hint", Variant("symbols", "hint", generated=True)),
         ),
     ),
     "export": ExportTable("Exported models and the models", EXPORTED),

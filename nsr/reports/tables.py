@@ -29,7 +29,7 @@ class Failed:
     @property
     def cells(self) -> tuple[str, str]:
         """The row; what is missing of it is left empty by :func:`markdown`."""
-        return self.label, f"failed: {self.failed}".replace("|", "/")
+        return self.label, f"failed: {' '.join(self.failed.split())}".replace("|", "/")
 
 
 class RunTable(ABC):
@@ -93,6 +93,8 @@ class RunTable(ABC):
                 rows.append(self.row(case, seeds, [models[each.name] for each in needed]))
             except NSRError as error:
                 rows.append(Failed(label, str(error)))
+            except Exception as error:  # a defect, which must not cost the other rows
+                rows.append(Failed(label, f"{type(error).__name__}: {error}"))
         return rows
 
     def all_cells(self, rows: Sequence[Any]) -> list[Sequence[str]]:

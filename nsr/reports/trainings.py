@@ -1,8 +1,9 @@
 """The training runs behind tables: each in a folder of its own, trained by a process of its own, and used again.
 
 The name of a folder ends with a digest of the task, its options, the data and all settings as they take effect, so that
-tables share runs and no run is taken for another. ``provenance.json`` in it has these, the version of nsr, and each
-session of training with its commit and machine (an interrupted run may have several). ``lock`` keeps others out.
+tables share runs and no run is taken for another; of files counts what is in them, not where they are.
+``provenance.json`` in it has these, the version of nsr, and each session of training with its commit and machine (an
+interrupted run may have several). ``lock`` keeps others out.
 """
 
 from __future__ import annotations
@@ -31,10 +32,24 @@ from nsr.errors import MissingDataError, NSRError, RunError
 from nsr.experiment import CHECKPOINT_SECONDS, load, train, untrained
 from nsr.model import NSR
 from nsr.reports.measurement import commit, machine
-from nsr.runs import FORMAT, PROVENANCE, parse_json, read_checkpoint, read_folder, to_json, write_file
-from nsr.tasks import make_task
+from nsr.runs import (
+    FORMAT,
+    MANIFEST,
+    PROVENANCE,
+    parse_json,
+    read_checkpoint,
+    read_folder,
+    to_json,
+    write_checkpoint,
+    write_file,
+)
+from nsr.tasks import make_task, pcfg
+from nsr.tasks.sources import source
 
 LOCK = "lock"
+CHECKPOINT = "checkpoint"
+DRAWN = "strokes"  # images of no file
+TENTH = "10k"  # folder of the training examples of PCFG SET where a split has none of its own
 POLL = 0.02  # seconds between two looks at the processes
 
 
@@ -61,12 +76,24 @@ class Training:
             "task": self.task,
             "split": self.split,
             "seed": self.seed,
-            "data_dir": self.data_dir,
+            "data_dir": None if self.data_dir is None else self._sums(),
             "base": None if self.base is None else self.base.name,
-            "options": model.task.assumptions(),
+            "options": {**model.task.assumptions(), **self._images(model)},
             "settings": model.config.to_json(),
         }
         return json.loads(json.dumps(found))
+
+    def _sums(self) -> dict[str, str | None]:
+        """The sha256 of each of the authors' files of the split."""
+        folder = Path(self.data_dir)
+        return {f"{path.parent.name}/{path.name}": _sha256(path) for path in _files_of(self.task, self.split, folder)}
+
+    @staticmethod
+    def _images(model: NSR) -> dict[str, str | None]:
+        """The sha256 of the file of images in the place of its path, if images are read from one."""
+        options = model.task.assumptions()
+        read = options.get("input") == "images" and options["symbols"] != DRAWN
+        return {"symbols": _sha256(Path(options["symbols"]))} if read else {}
 
     @cached_property
     def name(self) -> str:
@@ -102,8 +129,8 @@ def trainings_of(
     """A training a seed, on official files if ``data_dir`` has those of the split, else on generated data.
 
     Raises:
-        ConfigError: there is no such task, split or setting.
-        DataError: there are official files, and they are malformed.
+        ConfigError: there is no such task or setting.
+        DataError: there are official files, and they are malformed, or some are missing.
     """
     options = untrained(task, 0, settings).task.assumptions()
     official = data_dir is not None and _has_files(task, split, data_dir, tuple(options.items()))
@@ -112,11 +139,37 @@ def trainings_of(
 
 @cache
 def _has_files(task: str, split: str, data_dir: Path, options: tuple[tuple[str, Any], ...]) -> bool:
-    try:
+    files = _files_of(task, split, data_dir)
+    for path in files:
+        inputs = path.with_suffix(".src")
+        if path.suffix == ".tgt" and not inputs.exists():
+            raise MissingDataError(f"{inputs} does not exist, but {path.name} does; download the files again")
+    if files:
         make_task(task, **dict(options)).load(split, data_dir=data_dir)
-    except MissingDataError:
-        return False
-    return True
+    return bool(files)
+
+
+def _files_of(task: str, split: str, data_dir: Path) -> list[Path]:
+    """The authors' files that a split is read from; none if there is not one of its own."""
+    own = pcfg.Pcfg.default_split if split in pcfg.CHANGED else split
+    names = [name for name in source(task).files if Path(name).parts[0] == own or Path(name).stem.endswith(f"_{own}")]
+    if not names:
+        return []
+    folder = Path(names[0]).parts[0]
+    root = data_dir if (data_dir / folder).is_dir() else data_dir / task
+    found = [root / name for name in names if (root / name).exists()]
+    if task == "pcfg" and found and not (root / own / "train.src").exists():
+        found += [root / TENTH / name for name in ("train.src", "train.tgt")]
+    return found
+
+
+@cache
+def _sha256(path: Path) -> str | None:
+    """The checksum of a file, as it was when it was first asked for; None if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -156,14 +209,17 @@ class Runs:
         return self.folder / training.name
 
     def load(self, training: Training) -> NSR:
-        """The model of a run.
+        """The model of a run; it finds its data where they are now.
 
         Raises:
             RunError: it failed, or it was never trained.
         """
         if training.name in self.failures:
             raise RunError(f"seed {training.seed}: {self.failures[training.name]}")
-        return load(self.path(training))
+        model = load(self.path(training))
+        model.task = untrained(training.task, training.seed, training.settings).task
+        model.metrics["data_dir"] = training.data_dir
+        return model
 
     def metrics(self, training: Training) -> dict[str, Any]:
         """The metrics of a run."""
@@ -267,15 +323,16 @@ class _Process:
 
 
 def finished(folder: Path, training: Training) -> bool:
-    """Whether a folder has the whole run, of this version of nsr."""
+    """Whether a folder has the whole run, of this version of nsr, as it was trained: its lexicon was not edited."""
     if not (folder / "metrics.json").is_file() or _provenance(folder, training) is None:
         return False
     try:
-        read_folder(folder)
+        files = read_folder(folder)
+        sums = parse_json((folder / MANIFEST).read_bytes(), folder)["files"]
         parse_json((folder / "metrics.json").read_bytes(), folder)
-    except RunError:
+    except (OSError, RunError):
         return False
-    return True
+    return all(hashlib.sha256(content).hexdigest() == sums[name] for name, content in files.items())
 
 
 def perform(training: Training, folder: Path, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> None:
@@ -287,16 +344,13 @@ def perform(training: Training, folder: Path, checkpoint_seconds: float = CHECKP
     with _locked(folder):
         if finished(folder, training):
             return
-        provenance, whole = _provenance(folder, training), _has_checkpoint(folder)
-        sessions = provenance["sessions"] if provenance is not None and whole else []
-        if sessions:
-            try:
-                _train(training, folder, sessions, checkpoint_seconds)
-                return
-            except RunError:  # the checkpoint is damaged
-                pass
-        _clear(folder)
-        _train(training, folder, [], checkpoint_seconds)
+        provenance, checkpoint = _provenance(folder, training), _checkpoint(folder)
+        if provenance is None or checkpoint is None:
+            _clear(folder)
+            _train(training, folder, [], checkpoint_seconds)
+        else:
+            _relocate(training, folder, checkpoint)
+            _train(training, folder, provenance["sessions"], checkpoint_seconds)
 
 
 def _train(training: Training, folder: Path, sessions: list[dict[str, Any]], checkpoint_seconds: float) -> None:
@@ -307,7 +361,10 @@ def _train(training: Training, folder: Path, sessions: list[dict[str, Any]], che
         "version": __version__,
         "sessions": [*sessions, session],
     }
-    write_file(folder / PROVENANCE, to_json(content))
+    try:
+        write_file(folder / PROVENANCE, to_json(content))
+    except OSError as error:
+        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from None
     train(
         training.task,
         training.split,
@@ -316,7 +373,7 @@ def _train(training: Training, folder: Path, sessions: list[dict[str, Any]], che
         out=folder,
         resume=True,
         checkpoint_seconds=checkpoint_seconds,
-        from_run=None if training.base is None else folder.with_name(training.base.name),
+        from_run=_base(training, folder),
         **training.settings,
     )
 
@@ -333,11 +390,41 @@ def _provenance(folder: Path, training: Training) -> dict[str, Any] | None:
     return found if same else None
 
 
-def _has_checkpoint(folder: Path) -> bool:
+def _base(training: Training, folder: Path) -> Path | None:
+    """The run that one in this folder builds on."""
+    return None if training.base is None else folder.with_name(training.base.name)
+
+
+def _checkpoint(folder: Path) -> dict[str, bytes] | None:
+    """The files of the checkpoint of a run that is not at its end; None if there is none, or it is damaged."""
+    path = folder / CHECKPOINT
     try:
-        return read_checkpoint(folder / "checkpoint") is not None
-    except NSRError:
-        return False
+        files = None if (folder / "metrics.json").exists() else read_checkpoint(path)
+        if files is not None:
+            parse_json(files["state.json"], path)
+            NSR.of_files(dict(files), path, make_task)
+    except (NSRError, KeyError):
+        return None
+    return files
+
+
+def _relocate(training: Training, folder: Path, files: dict[str, bytes]) -> None:
+    """Tell a checkpoint where the data and the run that it builds on are now; what they are is in the provenance.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    config, state = (parse_json(files[name], folder / CHECKPOINT / name) for name in ("config.json", "state.json"))
+    config["task"]["options"] = untrained(training.task, training.seed, training.settings).task.assumptions()
+    state["run"]["data_dir"] = training.data_dir
+    if training.base is not None:
+        state["run"]["from_run"] = str(_base(training, folder))
+    told = {**files, "config.json": to_json(config), "state.json": to_json(state)}
+    if told != files:
+        try:
+            write_checkpoint(folder / CHECKPOINT, told)
+        except OSError as error:
+            raise RunError(f"{folder} cannot be written: {error.strerror or error}") from None
 
 
 def _clear(folder: Path) -> None:
