@@ -193,9 +193,6 @@ TABLES: dict[str, Table] = {
                 True,
                 {**GIVEN, **WRITERS, "perception": "given"},
             ),
-            ImageVariant(
-                "symbols learned with labels, others learned", True, {"perception": "given", "separators": "( )"}
-            ),
         ),
         published.rows("hint-images-given", FIGURES),
         "NSR paper: the authors' released notebook, result accuracy on the test set.",
