@@ -97,7 +97,10 @@ def test_rows_have_different_labels_and_settings_that_exist() -> None:
         cases = getattr(table, "cases", {})
         assert len(cases) == len(getattr(table, "variants", cases)), name
         found = table.trainings([0], ROOT)
-        assert found.keys() == cases.keys(), name
+        needing_files = {
+            label for label, case in cases.items() if getattr(case, "official", False) and name == "export"
+        }
+        assert found.keys() == cases.keys() - needing_files, name
         assert all(each.name for row in found.values() for each in row)  # so they are settings
 
 
