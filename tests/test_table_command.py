@@ -432,7 +432,7 @@ def test_bad_arguments_are_one_line(arguments, message, tmp_path, monkeypatch, c
     error = capsys.readouterr().err
     assert re.search(message, error)
     assert error.count("\n") == 1
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not list(tmp_path.iterdir())
 
 
 def test_list_has_the_groups_and_their_tables(capsys):

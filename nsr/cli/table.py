@@ -64,7 +64,7 @@ def run(arguments: Namespace) -> int:
         for last in row
         for each in last.lineage
     }
-    for option, folder in (("--runs", arguments.runs), ("--out", arguments.out)):
+    for option, folder in (("--out", arguments.out), ("--runs", arguments.runs)):
         if folder is not None:
             _make(folder, option)
     failed = 0
