@@ -552,7 +552,7 @@ def test_an_edited_lexicon_is_used(run, capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ((), "nsr: choose a command: train, evaluate, predict, explain, export"),
+        ((), "nsr: choose a command: train, train-baseline, evaluate, predict, explain, export, table, data"),
         (("trian",), "nsr: unknown command 'trian'; did you mean train?"),
         (("--nosuch",), "nsr: unknown option --nosuch; known options: --help, --version"),
     ],

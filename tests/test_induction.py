@@ -11,6 +11,7 @@ from terms import LISTS, RECURSIVE, REVERSING, TOKENS, interpret, lists_up_to, t
 
 from nsr.errors import ConfigError
 from nsr.reports.recursion import FUNCTIONS, InductionTable
+from nsr.reports.trainings import Runs
 from nsr.semantics import induction
 from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space, induce, judge, majority
 from nsr.semantics.programs import MAX_SIZE, Constant, parse_program, quote, size, subterms, to_text
@@ -236,8 +237,8 @@ def test_programs_that_recur_are_found(text, arity, share):
     assert other is None or not same(other.program, program, arity), "not without recursion"
 
 
-def test_functions_that_are_found_without_reverse():
-    rows = InductionTable("Recursion").measure(range(3), None)
+def test_functions_that_are_found_without_reverse(tmp_path):
+    rows = InductionTable("Recursion").measure(range(3), None, Runs(tmp_path))
     assert [(row.name, row.primitives) for row in rows] == [
         (name, primitives) for name in FUNCTIONS for primitives in ("list-recursive", "list-reverse")
     ]
