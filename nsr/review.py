@@ -42,8 +42,8 @@ def review(model: NSR, train: Examples) -> dict[str, Any]:
     """How much of its training pairs a model explains, and the shortest that it does not.
 
     Returns:
-        ``{"accuracy", "unexplained", "without_program"}``, the first in percent, the second at most SHOWN of ``{"input",
-        "output", "answer"}`` (an answer of None says that there is no derivation), the third words.
+        ``{"accuracy", "unexplained", "without_program"}``, the first in percent, the second at most SHOWN of
+        ``{"input", "output", "answer"}`` (an answer of None says that there is no derivation), the third words.
     """
     answered = zip(train.inputs, train.outputs, model.predict(train.inputs), strict=True)
     wrong = [case for case in answered if case[1] != case[2]]
