@@ -11,14 +11,14 @@ from nsr.errors import ConfigError, ExportError
 from nsr.reports import export as export_report
 from nsr.reports import properties, published
 from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, TestsTable
-from nsr.reports.export import Exported, ExportRow, ExportTable
+from nsr.reports.export import ExportRow, ExportTable
 from nsr.reports.hint import ConceptRow
 from nsr.reports.images import ImageRow, ImageTable, ImageVariant
-from nsr.reports.properties import Case, PropertyTable
+from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records
 from nsr.reports.reproduction import GROUPS, TABLES, tables_of
 from nsr.reports.table_plots import PLOTS
-from nsr.reports.tables import AccuracyTable, Failed, Outcome, Variant, markdown, span
+from nsr.reports.tables import AccuracyTable, Failed, Outcome, TaskVariant, Variant, markdown, span
 from nsr.reports.trainings import Runs, trainings_of
 from nsr.tasks import TASKS, Examples, make_task
 
@@ -223,7 +223,10 @@ def test_a_row_of_handwriting_needs_its_folder(tmp_path: Path) -> None:
 
 
 def test_exported_models_are_compared_with_the_models(monkeypatch, tmp_path):
-    rows = Exported("scan", Variant("length", "length")), Exported("scan", Variant("more", "simple"), official=True)
+    rows = (
+        TaskVariant("SCAN, length", "scan", Variant("length", "length")),
+        TaskVariant("SCAN, more, official", "scan", Variant("more", "simple"), official=True),
+    )
     table = ExportTable("Exports", rows)
     runs = Runs(tmp_path)
     row, official = table.measure([0], tmp_path, runs)  # there are no files in it
@@ -260,7 +263,7 @@ def test_a_record_has_what_is_of_its_seed():
     assert "programs two" not in second
 
 
-PROPERTIES = PropertyTable("T", (Case("tiny", "scan", Variant("tiny", "simple", {"max_tokens": 2})),), count=5)
+PROPERTIES = PropertyTable("T", (TaskVariant("tiny", "scan", Variant("tiny", "simple", {"max_tokens": 2})),), count=5)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Any
 
@@ -17,20 +18,32 @@ EXAMPLE = "nsr train scan --split length --seed 0 --out runs/scan"
 
 def add_arguments(parser: Parser) -> None:
     """The options of the run, of the tasks, and all settings of the learner."""
-    from nsr.experiment import CHECKPOINT_SECONDS
     from nsr.learning.config import Config
-    from nsr.tasks import TASKS
 
     parser.usage = f"{parser.prog} TASK [--split S] [--seed N] [--out RUN] [--KEY VALUE ...]"
+    add_run_options(parser, "model")
+    parser.add_argument(
+        "--from", metavar="RUN", dest="from_run", help="a finished run to build on: only new words are learned"
+    )
+    add_task_options(parser)
+    for section in fields(Config):
+        settings = section.default_factory()
+        group = parser.add_argument_group(f"settings: {section.name}", settings.__doc__.partition("\n")[0])
+        for each in fields(settings):
+            add_option(group, each.name, each.default, _describe(each))
+
+
+def add_run_options(parser: Parser, kept: str) -> None:
+    """What is trained, and the folder in which so much of it is kept."""
+    from nsr.experiment import CHECKPOINT_SECONDS
+    from nsr.tasks import TASKS
+
     splits = "; ".join(f"{name}: {', '.join(task.splits)}" for name, task in TASKS.items())
     parser.add_argument("task", metavar="TASK", help=f"one of: {', '.join(TASKS)}")
     parser.add_argument("--split", metavar="S", help=f"what is trained and what is tested ({splits})")
     parser.add_argument("--seed", metavar="N", type=whole, default=0, help="source of all randomness (default 0)")
     parser.add_argument("--data-dir", metavar="DIR", help="read the authors' files instead of generating the data")
-    parser.add_argument("--out", metavar="RUN", help="folder to write the model to; new or empty")
-    parser.add_argument(
-        "--from", metavar="RUN", dest="from_run", help="a finished run to build on: only new words are learned"
-    )
+    parser.add_argument("--out", metavar="RUN", help=f"folder to write the {kept} to; new or empty")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out where it was stopped")
     parser.add_argument(
         "--checkpoint-seconds",
@@ -41,13 +54,6 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON on the last line")
-
-    add_task_options(parser)
-    for section in fields(Config):
-        settings = section.default_factory()
-        group = parser.add_argument_group(f"settings: {section.name}", settings.__doc__.partition("\n")[0])
-        for each in fields(settings):
-            add_option(group, each.name, each.default, _describe(each))
 
 
 def add_task_options(parser: Parser) -> None:
@@ -68,18 +74,31 @@ def run(arguments: Namespace) -> None:
     """Train, and print what came of it."""
     from nsr.experiment import train
 
+    train_and_print(arguments, lambda **settings: train(**settings, tell=_tell).metrics, _summary)
+
+
+def train_and_print(
+    arguments: Namespace,
+    train: Callable[..., dict[str, Any]],
+    summary: Callable[[dict[str, Any], str | None], str],
+) -> None:
+    """Train as the arguments say and print the metrics; with advice how to go on if it is interrupted.
+
+    Raises:
+        ConfigError: there is nothing to resume.
+    """
     settings = dict(vars(arguments))
     quiet, as_json = settings.pop("quiet"), settings.pop("json")
     if arguments.resume and arguments.out is None:
         raise ConfigError("--resume needs --out RUN, the folder of the run to continue")
     try:
-        model = train(**settings, progress=not quiet and sys.stderr.isatty(), tell=_tell)
+        metrics = train(**settings, progress=not quiet and sys.stderr.isatty())
     except KeyboardInterrupt:
         advice = "the same command with --resume continues" if arguments.out else "nothing is kept without --out"
         raise KeyboardInterrupt(advice) from None
-    print(_summary(model.metrics, arguments.out))
+    print(summary(metrics, arguments.out))
     if as_json:
-        print(json.dumps(model.metrics, ensure_ascii=False))
+        print(json.dumps(metrics, ensure_ascii=False))
 
 
 MOST_WORDS = 20  # of those without program that are named

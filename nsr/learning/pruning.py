@@ -109,10 +109,12 @@ def convention(
     lexicon, best = modules.lexicon, None
     rows = np.flatnonzero(solutions.containing(lexicon.valueless))
     shown = solutions.take(np.sort(rows[np.argsort(solutions.lengths[rows], kind="stable")[:CHALLENGES]]))
-    for arity in [arity for arity, found in _patterns(lexicon).items() if len(found) > 1]:
+    for arity, seen in _patterns(lexicon).items():
+        if len(seen) < 2:
+            continue
         heads = [key.symbol for key, entry in lexicon.entries.items() if key.arity == arity and _with_empty(entry)]
         outcomes = []
-        for pattern in _conceivable(lexicon, arity):
+        for pattern in _conceivable(seen, arity):
             agreed = _agreed(lexicon, arity, pattern)
             grammar = DependencyGrammar.of(agreed, config.knowledge.between)
             found = _parsed(modules, grammar, shown, config.search.trees)
@@ -140,9 +142,8 @@ def _patterns(lexicon: Lexicon) -> dict[int, Counter[Signature]]:
     return patterns
 
 
-def _conceivable(lexicon: Lexicon, arity: int) -> list[Signature]:
-    """The signatures that could be the only one with words without value, those that most symbols have first."""
-    seen = _patterns(lexicon)[arity]
+def _conceivable(seen: Counter[Signature], arity: int) -> list[Signature]:
+    """The signatures that could take the place of those seen, those that most symbols have first."""
     found = set()
     for each in seen:
         before = each.left - sum(place < each.left for place in each.empty)  # arguments in front of the head

@@ -266,7 +266,7 @@ class Trainer:
         found = self.abduce(pool[failed], generator, guess)
         own = _solutions(deduction, kept, len(failed))
         if stuck:
-            own = self.rivals(pool[kept], own, len(failed), generator)
+            own = self.other_solutions(pool[kept], own, len(failed), generator)
         proposals = found.then(Proposals.exact(own))
         trust = STUCK if stuck else 0.0 if guess else 1.0
         weights, evidence, hypotheses = self.judge(modules, proposals, generator, trust)
@@ -312,7 +312,9 @@ class Trainer:
                 return sample(self.modules, inputs, self.wanted[examples], guesses, config, generator, trust)
             return propose(self.modules, inputs, self.wanted[examples], guesses, config, generator)
 
-    def rivals(self, examples: np.ndarray, own: Candidates, start: int, generator: np.random.Generator) -> Candidates:
+    def other_solutions(
+        self, examples: np.ndarray, own: Candidates, start: int, generator: np.random.Generator
+    ) -> Candidates:
         """The trees that the lexicon licenses and that solve these examples too, and ``own`` of those without any.
 
         Args:

@@ -6,27 +6,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from nsr.errors import ConfigError, ExportError
 from nsr.experiment import data_of
 from nsr.export import Agreement, export
 from nsr.model import NSR
-from nsr.reports.tables import Failed, RunTable, Variant, markdown, source, span, variant_runs
+from nsr.reports.tables import Failed, RunTable, TaskVariant, markdown, source, span, variant_runs
 from nsr.reports.trainings import Training
-
-
-class Exported(NamedTuple):
-    """What is trained and exported; ``official`` says that it needs official files."""
-
-    task: str
-    variant: Variant
-    official: bool = False
-
-    @property
-    def label(self) -> str:
-        """Of the row."""
-        return f"{self.task.upper()}, {self.variant.label}{', official' * self.official}"
 
 
 @dataclass(frozen=True)
@@ -61,19 +48,14 @@ class ExportTable(RunTable):
 
     Attributes:
         title: its heading.
-        variants: the rows: the name of the task, what to train, and whether it needs official files.
+        variants: the rows.
     """
 
     title: str
-    variants: tuple[Exported, ...]
+    variants: tuple[TaskVariant, ...]
     of_runs: ClassVar[bool] = False
 
-    @property
-    def cases(self) -> dict[str, Exported]:
-        """The variants."""
-        return {each.label: each for each in self.variants}
-
-    def runs_of(self, case: Exported, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+    def runs_of(self, case: TaskVariant, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
         """A run a seed.
 
         Raises:
@@ -84,7 +66,7 @@ class ExportTable(RunTable):
             raise ConfigError("needs the official files; name their folder by --data-dir")
         return found
 
-    def row(self, case: Exported, seeds: Sequence[int], models: Sequence[NSR]) -> ExportRow:
+    def row(self, case: TaskVariant, seeds: Sequence[int], models: Sequence[NSR]) -> ExportRow:
         """Export and compare each model."""
         agreements: list[tuple[Agreement, Agreement] | None] = []
         refusals: list[str | None] = []

@@ -78,11 +78,6 @@ class ImageTable(RunTable):
     published: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     note: str = ""
 
-    @property
-    def cases(self) -> dict[str, ImageVariant]:
-        """The variants."""
-        return {each.label: each for each in self.variants}
-
     def runs_of(self, case: ImageVariant, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
         """A run a seed.
 

@@ -11,23 +11,15 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from nsr.errors import ConfigError
 from nsr.experiment import examples_of
 from nsr.model import NSR
 from nsr.reports.swap import swap_matrix
-from nsr.reports.tables import Failed, RunTable, Variant, markdown, span, variant_runs
+from nsr.reports.tables import Failed, RunTable, TaskVariant, markdown, span, variant_runs
 from nsr.reports.trainings import Training
 from nsr.theory import recursiveness
-
-
-class Case(NamedTuple):
-    """What is trained."""
-
-    label: str
-    task: str
-    variant: Variant
 
 
 @dataclass(frozen=True)
@@ -56,20 +48,15 @@ class PropertyTable(RunTable):
     """A row a task, measured on at most ``count`` test inputs, evenly drawn."""
 
     title: str
-    variants: tuple[Case, ...]
+    variants: tuple[TaskVariant, ...]
     count: int = 400
     of_runs: ClassVar[bool] = False
 
-    @property
-    def cases(self) -> dict[str, Case]:
-        """The variants."""
-        return {each.label: each for each in self.variants}
-
-    def runs_of(self, case: Case, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+    def runs_of(self, case: TaskVariant, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
         """A run a seed."""
         return variant_runs(case.task, case.variant, seeds, data_dir)
 
-    def row(self, case: Case, seeds: Sequence[int], models: Sequence[NSR]) -> PropertyRow:
+    def row(self, case: TaskVariant, seeds: Sequence[int], models: Sequence[NSR]) -> PropertyRow:
         """Swap the words of each class, and ask for the parts of inputs.
 
         Raises:

@@ -13,15 +13,15 @@ from nsr.errors import ConfigError, RunError
 from nsr.reports import published
 from nsr.reports.baselines import BaselineTable, Contest
 from nsr.reports.compositionality import JAIR, DeepTable, TestsTable
-from nsr.reports.export import Exported, ExportTable
+from nsr.reports.export import ExportTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageTable, ImageVariant
 from nsr.reports.measurement import commit, machine
-from nsr.reports.properties import Case, PropertyTable
+from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records, to_csv
 from nsr.reports.recursion import InductionTable
 from nsr.reports.table_plots import PLOTS, draw
-from nsr.reports.tables import AccuracyTable, Failed, Variant
+from nsr.reports.tables import AccuracyTable, Failed, TaskVariant, Variant
 from nsr.reports.trainings import Runs, Session, Training
 from nsr.runs import to_json, write_file
 from nsr.tasks import pcfg, scan
@@ -71,10 +71,13 @@ DEVELOPMENT = {"symbol_split": "development"}
 GIVEN = {"syntax": "given", "semantics": "given"}
 
 EXPORTED = (
-    *(Exported("scan", Variant(each, each)) for each in ("simple", "length", "addprim_jump", "template_around_right")),
-    Exported("pcfg", Variant("pcfgset", "pcfgset", {"fraction": 0.1}, generated=True)),
-    Exported("hint", Variant("symbols", "hint", generated=True)),
-    Exported("pcfg", Variant("pcfgset", "pcfgset"), official=True),
+    *(
+        TaskVariant(f"SCAN, {each}", "scan", Variant(each, each))
+        for each in ("simple", "length", "addprim_jump", "template_around_right")
+    ),
+    TaskVariant("PCFG, pcfgset", "pcfg", Variant("pcfgset", "pcfgset", {"fraction": 0.1}, generated=True)),
+    TaskVariant("HINT, symbols", "hint", Variant("symbols", "hint", generated=True)),
+    TaskVariant("PCFG, pcfgset, official", "pcfg", Variant("pcfgset", "pcfgset"), official=True),
 )
 
 TABLES: dict[str, Table] = {
@@ -213,9 +216,9 @@ TABLES: dict[str, Table] = {
     "properties": PropertyTable(
         "Equivariance and recursiveness",
         (
-            Case("SCAN, length", "scan", Variant("length", "length")),
-            Case("PCFG SET, a tenth of the examples", "pcfg", Variant("pcfgset", "pcfgset", {"fraction": 0.1})),
-            Case("HINT, symbols", "hint", Variant("symbols", "hint", generated=True)),
+            TaskVariant("SCAN, length", "scan", Variant("length", "length")),
+            TaskVariant("PCFG SET, a tenth of the examples", "pcfg", Variant("pcfgset", "pcfgset", {"fraction": 0.1})),
+            TaskVariant("HINT, symbols", "hint", Variant("symbols", "hint", generated=True)),
         ),
     ),
     "export": ExportTable("Exported models and the models", EXPORTED),

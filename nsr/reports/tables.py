@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from nsr.errors import NSRError
 from nsr.model import NSR
@@ -39,11 +39,12 @@ class RunTable(ABC):
     """
 
     of_runs: ClassVar[bool] = True
+    variants: Any
 
     @property
-    @abstractmethod
     def cases(self) -> Mapping[str, Any]:
-        """What is measured, by the label of its row."""
+        """What is measured, by the label of its row: the variants, if there is nothing else."""
+        return {each.label: each for each in self.variants}
 
     @abstractmethod
     def runs_of(self, case: Any, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
@@ -112,6 +113,15 @@ class Variant:
     generated: bool = False
 
 
+class TaskVariant(NamedTuple):
+    """A variant of some task; ``official`` says that it needs official files."""
+
+    label: str
+    task: str
+    variant: Variant
+    official: bool = False
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What the runs of a variant gave.
@@ -164,11 +174,6 @@ class AccuracyTable(RunTable):
     variants: tuple[Variant, ...]
     published: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     source: str = ""
-
-    @property
-    def cases(self) -> dict[str, Variant]:
-        """The variants."""
-        return {each.label: each for each in self.variants}
 
     def runs_of(self, case: Variant, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
         """A run a seed."""
