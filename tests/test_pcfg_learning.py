@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nsr
+from nsr.errors import ConfigError
 from nsr.experiment import examine
 from nsr.semantics.execution import Executor
 from nsr.semantics.primitives import primitive_set
@@ -97,3 +98,20 @@ def test_exceptions_do_not_spoil_the_rule(data_dir):
     assert model.metrics["test"]["accuracy"] == HUNDRED
     assert examine(model, "overgeneralisation")["value"] == HUNDRED
     assert holds_just_the_gold_programs(model)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", ["syntax", "semantics"])
+def test_with_one_module_given_the_other_is_learned(given):
+    sentences = generate(1_000, np.random.default_rng(0))
+    task = make_task("pcfg")
+    learner = nsr.NSR(task.primitives, task=task, seed=0, **task.settings, **{given: "given"})
+    learner.fit(sentences, [meaning(sentence) for sentence in sentences])
+    others = generate(200, np.random.default_rng(1))
+    assert learner.predict(others) == [meaning(sentence) for sentence in others]
+
+
+def test_programs_with_a_primitive_that_is_not_there_are_not_given():
+    task = make_task("pcfg", reverse=False)
+    with pytest.raises(ConfigError, match="pcfg cannot give the semantics"):
+        nsr.NSR(task.primitives, task=task, semantics="given").fit([("copy", "A1")], [("A1",)])

@@ -7,10 +7,11 @@ import pytest
 from learners import SOLVABLE, SYMBOLS, NoisyTokens, fitting_symbols, lexicon_of, modules_of, scan_lexicon, values_of
 from terms import LISTS
 
+from nsr.errors import ConfigError
 from nsr.gss import ROOT, projective_trees
 from nsr.learning import proposals
 from nsr.learning.abduction import Explanation, Guess, Knowledge, Tree
-from nsr.learning.config import SearchConfig
+from nsr.learning.config import Config, SearchConfig
 from nsr.learning.consistency import Use
 from nsr.learning.deduction import FALLBACK_WIDTH, Candidates, candidates, deduce
 from nsr.learning.proposals import Proposals, propose, stack, tree_of
@@ -218,6 +219,50 @@ def test_what_better_readings_say_is_left_to_them():
     found = proposed([("x", "y"), ("y", "x")], [("A", "C")] * 2, modules=modules)
     assert len(found)
     assert (found.gains <= 0).all()
+
+
+# Parts of the search may be left out
+
+
+@pytest.mark.parametrize(
+    ("abduce", "found"),
+    [
+        ("", set()),
+        ("perception", {"perception"}),
+        ("syntax", {"syntax"}),
+        ("semantics", {"semantics"}),
+        ("syntax semantics", {"syntax", "semantics"}),
+        ("perception syntax semantics", {"perception", "syntax", "semantics"}),
+    ],
+)
+def test_explanations_contradict_only_the_modules_that_may_be_revised(abduce, found):
+    modules = modules_of(LEXICON, NoisyTokens(SYMBOLS, NOISY), seed=1)
+    inputs = [("x", "g", "a"), ("x", "y"), ("x", "y", "a"), ("a", "g", "b", "h", "a")]
+    outputs = [("A", "C"), A + A, ("C",), next(value for value in worth(inputs[-1]).values() if value != A + A)]
+    best = candidates(modules, inputs, generator=np.random.default_rng(0), masked=False)
+    assert best.sentence.tolist() == [0, 1, 2, 3]
+    proposals = proposed(inputs, outputs, replace(CONFIG, abduce=abduce).narrowed(), modules=modules)
+    contradicted = set()
+    for row, sentence in enumerate(proposals.trees.sentence.tolist()):
+        tree, guess = tree_at(proposals.trees, row), tree_at(best, sentence)
+        contradicted |= {"semantics"} if revised_of(proposals, row, modules) else set()
+        if tree.symbols != guess.symbols:
+            contradicted.add("perception")
+        elif tree.heads != guess.heads:
+            contradicted.add("syntax")
+    assert contradicted == found
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"abduce": "syntax trees"}, "'abduce' must be some of perception syntax semantics, not 'syntax trees'"),
+        ({"abduce": "syntax", "search": "mh"}, "'abduce' must be whole with search mh, not 'syntax'"),
+    ],
+)
+def test_what_cannot_be_left_out_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        Config.of(**settings)
 
 
 # Entries that nothing needs

@@ -391,3 +391,15 @@ def test_programs_recur_once_at_most():
         for program in recursion.search(majority(examples), 2, space_with("-"), CONFIG):
             calls = [inner for inner in subterms(program) if isinstance(inner, Recur)]
             assert len(calls) == isinstance(program, Fix)
+
+
+def test_without_recursion_no_program_is_recursive():
+    examples = table(lambda i, j: i + j, 60)
+    generator = np.random.default_rng(0)
+    with_it = induce(examples, 2, space_with(), CONFIG, generator)
+    without = induce(examples, 2, space_with(), replace(CONFIG, recursion=False), generator)
+    assert with_it.agreement == 1
+    assert any(isinstance(each, Fix) for each in subterms(with_it.program))
+    assert without is None or not any(isinstance(each, Fix) for each in subterms(without.program))
+    mean = table(lambda i, j: over(i + j, 2), 60)  # by programs of the library, which may be recursive
+    assert induce(mean, 2, space_with("+-*/"), replace(CONFIG, recursion=False), generator).agreement == 1

@@ -108,3 +108,20 @@ def test_what_was_solved_by_wrong_trees_is_solved_again_when_nothing_else_helps(
     model = nsr.NSR(primitives="int", least=20).fit(inputs[:140], outputs[:140])
     assert model.predict(inputs[:140]) == outputs[:140]
     assert model.predict(inputs[140:]) == outputs[140:]
+
+
+@pytest.mark.parametrize("given", ["syntax", "semantics"])
+def test_scan_with_one_module_given(given):
+    assert nsr.train("scan", split="length", max_tokens=5, **{given: "given"}).metrics["test"]["accuracy"] == 100
+
+
+def test_only_projective_scan_gives_its_modules():
+    for given in ("syntax", "semantics"):
+        with pytest.raises(ConfigError, match=f"scan cannot give the {given}"):
+            nsr.train("scan", word_order="raw", max_tokens=3, **{given: "given"})
+
+
+def test_hits_alone_explain_nothing_without_programs_to_start_from():
+    model = nsr.train("scan", split="length", max_tokens=3, abduce="")
+    assert model.metrics["test"]["accuracy"] == 0
+    assert model.metrics["assumptions"]

@@ -259,7 +259,7 @@ class _Search:
         defined = MISSING not in arguments
         guessed = any(leaf == node for leaf, _ in goal.start.guesses)
         may_revise = goal.revisions < self.config.revisions and not guessed
-        if may_revise and defined:
+        if may_revise and defined and self.config.revises("semantics"):
             total = gain + self.knowledge.surprise(key)
             tree = replace(self.tree, symbols=goal.symbols)
             yield total, Explanation(tree, (*goal.start.guesses, (node, wanted)), total)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from operator import index
 from typing import Any
 
@@ -34,6 +34,8 @@ LEAST = {
     ),
     **dict.fromkeys(("embedding", "hidden"), 1),
 }
+
+MODULES = ("perception", "syntax", "semantics")
 
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -81,6 +83,30 @@ class SearchConfig:
     expansions: int = setting(200, "nodes looked at in one abduction")
     rotations: int = setting(4, "trees whose neighbours (one attachment changed) are tried when nothing else explains")
     steps: int = setting(300, "steps of the sampler for one sentence, with search mh")
+    abduce: str = setting(
+        " ".join(MODULES), "modules of which an explanation may contradict the best guess; without any, hits only"
+    )
+
+    def __post_init__(self) -> None:
+        """Only modules can be named, and the sampler revises what there is."""
+        known = isinstance(self.abduce, str) and set(self.abduce.split()).issubset(MODULES)
+        _require(known, "abduce", self.abduce, f"some of {' '.join(MODULES)}")
+        _require(self.search != "mh" or all(map(self.revises, MODULES)), "abduce", self.abduce, "whole with search mh")
+
+    def revises(self, module: str) -> bool:
+        """Whether an explanation may contradict what a module takes to be most probable."""
+        return module in self.abduce.split()
+
+    def narrowed(self) -> SearchConfig:
+        """With no search where nothing may be revised."""
+        narrow: dict[str, Any] = {}
+        if not self.revises("perception"):
+            narrow |= {"readings": 1}
+        if not self.revises("syntax"):
+            narrow |= {"trees": 1, "rotations": 0, "licensed": min(self.licensed, 1)}
+        if not self.revises("semantics"):
+            narrow |= {"guesses": 0, "empty": False}
+        return replace(self, **narrow)
 
 
 @dataclass(frozen=True)
@@ -94,7 +120,6 @@ class LearningConfig:
     pool: int = setting(4096, "sentences looked at in a stage; the last stage looks at all")
     batch: int = setting(768, "sentences learned from in a round, half of them solved ones")
     consistency: int = setting(4, "passes of weighing candidates by their agreement with those of other sentences")
-    patterns: bool = setting(True, "weigh candidates by where other examples have words of no meaning")
     replay: bool = setting(True, "half of a batch are unsolved examples; otherwise a batch is drawn as they come")
     accept: float = setting(0.8, "agreement with its evidence that a new program needs")
     support: float = setting(1.0, "weight of evidence that a new program needs")

@@ -156,7 +156,6 @@ def weigh(
     passes: int,
     supposed: Supposed | None = None,
     trust_in_trees: float = 1.0,
-    patterns: bool = True,
 ) -> np.ndarray:
     """The weight of each candidate, summing to 1 for each example that has any; shape (C,).
 
@@ -169,7 +168,6 @@ def weigh(
         supposed: what revised values are judged by; None to compare them with the values that other candidates give
             to the same arguments.
         trust_in_trees: exponent of p(symbols, tree | input); 0 if the parser is not to be believed.
-        patterns: whether it counts where dependents without value stand, see :func:`_patterns`.
     """
     attached = _given_arities(nodes, proposals, trust_in_trees)
     prior = proposals.gains + attached + _log_trust(nodes, lexicon, len(proposals))
@@ -179,7 +177,7 @@ def weigh(
     row = _Groups(np.concatenate([cells, nodes.value[:, None]], axis=1), examples)
     symbol, key = (_Groups(ids[:, None], examples) for ids in (nodes.symbol, nodes.key))
     slot, filler = (_Groups(ids, examples) for ids in _attachments(nodes, grammar))
-    patterned = patterns and bool(nodes.empty.any())
+    patterned = bool(nodes.empty.any())
     number, pattern = (_Groups(rows, examples) for rows in _patterns(nodes)) if patterned else (None, None)
     weights = _normalise(prior, proposals.trees.sentence)
     for _ in range(passes):

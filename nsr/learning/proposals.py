@@ -184,7 +184,7 @@ def _revised(
                 trees.take(rows),
                 arity[rows],
                 goal,
-                modules.perception.alternatives(inputs[sentence]),
+                modules.perception.alternatives(inputs[sentence]) if config.revises("perception") else (),
                 config,
             )
         ]
@@ -245,8 +245,10 @@ def _revise(
 def _no_better(alternatives: Sequence[Sequence[Alternative]], tree: Tree) -> list[list[Alternative]]:
     """What the symbols of a tree could be instead, given what those of the best reading could be.
 
-    Symbols that are more probable are left out: they belong to better readings.
+    Symbols that are more probable are left out: they belong to better readings. ``alternatives`` is empty if there are
+    none for any symbol.
     """
+    alternatives = alternatives or [()] * len(tree)
     own = [
         next((each.gain for each in others if each.symbol == symbol), 0.0)
         for symbol, others in zip(tree.symbols, alternatives, strict=True)

@@ -139,7 +139,7 @@ class Trainer:
         self.inputs = inputs
         self.wanted = modules.executor.values.ids(outputs)
         self.space = space
-        self.config = config
+        self.config = replace(config, search=config.search.narrowed())
         self.seed = seed
         self.clock = clock
         self.learned_from = learned_from
@@ -360,7 +360,6 @@ class Trainer:
                     passes if turn else 0,
                     supposed,
                     trust,
-                    self.config.learning.patterns,
                 )
             with self.clock("induce"):
                 evidence = collect(nodes, weights, modules.executor.values, modules.lexicon)

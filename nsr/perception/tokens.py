@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nsr.arrays import ragged_to_padded
 from nsr.errors import InputError
 from nsr.perception.perception import Alternative, Readings
-from nsr.tasks.task import Tokens
+
+if TYPE_CHECKING:
+    from nsr.tasks.task import Tokens
 
 LITERAL = "<literal>"  # the symbol of all words that denote themselves
 

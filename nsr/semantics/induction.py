@@ -72,6 +72,7 @@ class InductionConfig:
     error_rate: float = setting(0.02, "chance that an example is wrong, under the likelihood")
     bits_per_argument: float = setting(6.0, "description length of an argument: the grammar needs a slot for it")
     bits_per_node: float = setting(2.0, "description length of one node of a program; a constant costs its token too")
+    recursion: bool = setting(True, "look for recursive programs, too, where the primitives have recursion")
 
     def __post_init__(self) -> None:
         for name in ("max_program_size", "max_bank", "subset", "subsets"):
@@ -188,6 +189,8 @@ def induce(
         the best program found, or None if no subset of the examples has one; for integers, None if no program explains
         much of them or there are more than two arguments.
     """
+    if not config.recursion:
+        space = replace(space, primitives=replace(space.primitives, recursion=False))
     integers = space.primitives.value_type is Type.INT
     if integers:
         examples = [replace(example, arguments=example.arguments[:arity]) for example in examples]

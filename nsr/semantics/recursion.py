@@ -112,7 +112,7 @@ def _stages(examples: _Examples, space: Space, config: InductionConfig) -> Itera
     yield _best(points, small)
     yield _join(points, small, small, operators)
     answers = _oracle(examples)
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if space.primitives.recursion else 0):
         programs = _runnable(_branched(points, bank, answers), examples, space, config)
         yield programs
         if not programs:

@@ -21,10 +21,12 @@ import numpy as np
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.gss import ROOT
+from nsr.perception.tokens import LITERAL
 from nsr.syntax.grammar import check, load_grammar
 from nsr.tasks.compositionality import TESTS, add_exceptions, add_primitive_twins, swap_in_twins
 from nsr.tasks.string_edits import (
     ARITY,
+    LITERALS,
     SEPARATOR,
     TWIN,
     TWINS,
@@ -163,6 +165,15 @@ class Pcfg(Task):
             return TESTS[name](predict, base.test, HELD_OUT)
         return TESTS[name](predict, base.test)
 
+    def gold_heads(self, tokens: Tokens) -> Heads:
+        """Also of symbols, in which all literals are one; see :meth:`Task.gold_heads`."""
+        return gold_heads(tuple(LITERALS[0] if token == LITERAL else token for token in tokens))
+
+    @property
+    def gold_lexicon(self) -> str:
+        """With the primitive ``reverse``; see :meth:`Task.gold_lexicon`."""
+        return GOLD_LEXICON if self.reverse else super().gold_lexicon
+
     def _base(self, split: str, seed: int, data_dir: Path | None) -> Dataset:
         """The examples of a split that the authors' files have, too."""
         if data_dir is None:
@@ -266,6 +277,10 @@ GOLD_PROGRAMS: dict[tuple[str, int], str] = {
     ("remove_second", 2): "x0",
 }
 GOLD_PROGRAMS |= {(name + TWIN, ARITY[name]): GOLD_PROGRAMS[name, ARITY[name]] for name in TWINS}
+_USES = {1: '"{}" x0', 2: '"{}" x0 _ x1'}  # of a function, by its arity
+GOLD_LEXICON = "\n".join(
+    f"{_USES[arity].format(name)} = {program}" for (name, arity), program in GOLD_PROGRAMS.items() if name in ARITY
+)
 
 
 def gold_heads(tokens: Tokens) -> Heads:

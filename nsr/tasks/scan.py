@@ -228,6 +228,15 @@ class Scan(Task):
     def _order(self, command: Tokens) -> Tokens:
         return to_projective(command) if self.word_order == "projective" else command
 
+    def gold_heads(self, tokens: Tokens) -> Heads:
+        """Of commands in projective order; see :meth:`Task.gold_heads`."""
+        return gold_heads(tokens) if self.word_order == "projective" else super().gold_heads(tokens)
+
+    @property
+    def gold_lexicon(self) -> str:
+        """For commands in projective order; see :meth:`Task.gold_lexicon`."""
+        return GOLD_LEXICON if self.word_order == "projective" else super().gold_lexicon
+
 
 def to_projective(command: Tokens) -> Tokens:
     """Move "opposite" and "around" behind the direction that follows them: ``jump left around``."""
@@ -326,6 +335,8 @@ GOLD_PROGRAMS: dict[tuple[str, int], str] = {
     ("and", 2): "(append x0 x1)",
     ("after", 2): "(append x1 x0)",
 }
+_USES = ('"{}"', 'x0 "{}"', 'x0 "{}" x1')  # by the number of dependents
+GOLD_LEXICON = "\n".join(f"{_USES[arity].format(word)} = {program}" for (word, arity), program in GOLD_PROGRAMS.items())
 
 
 def gold_heads(tokens: Tokens) -> Heads:
