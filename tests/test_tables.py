@@ -17,7 +17,7 @@ from nsr.reports.images import ImageRow, ImageTable, ImageVariant
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records
 from nsr.reports.reproduction import GROUPS, TABLES, tables_of
-from nsr.reports.table_plots import PLOTS
+from nsr.reports.table_plots import CAPTIONS, OF_ROWS, OF_RUNS, PLOTS
 from nsr.reports.tables import AccuracyTable, Failed, Outcome, TaskVariant, Variant, markdown, span
 from nsr.reports.trainings import Runs, trainings_of
 from nsr.tasks import TASKS, Examples, make_task
@@ -109,7 +109,14 @@ def test_every_table_is_in_a_group_and_no_name_is_taken_twice() -> None:
     assert set(GROUPS["all"]) == set(TABLES)
     assert not GROUPS.keys() & TABLES.keys()
     assert PLOTS.keys() <= TABLES.keys()
-    assert tables_of(["few-shot", "scan-raw", "scan"]) == ["hint-few-shot", "scan-raw", "scan-splits", "scan-size"]
+    assert {what for plots in PLOTS.values() for what in plots} == CAPTIONS.keys() == OF_ROWS.keys() | OF_RUNS.keys()
+    assert tables_of(["few-shot", "scan-raw", "scan"]) == [
+        "hint-few-shot",
+        "scan-raw",
+        "scan-splits",
+        "scan-size",
+        "scan-swap",
+    ]
 
 
 def test_a_table_that_fails_says_why_in_its_row() -> None:
