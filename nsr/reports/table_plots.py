@@ -29,6 +29,7 @@ OKABE_ITO = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#0000
 MARKERS = "osD^vPX*"
 DASHES = ("-", "--", ":", "-.")
 ACROSS = 4  # panels in a row
+NARROWEST = 5.6  # inches: the captions need them
 BELOW = {"loc": "outside lower center", "frameon": False, "fontsize": 8}  # of a legend
 MARKED = 8  # points of a line that have a marker
 REST = "the rest"
@@ -90,7 +91,7 @@ def draw(name: str, title: str, rows: Sequence[Any], trainings: Trained, runs: R
 
 
 CAPTIONS = {
-    "time": "examples of the stage solved in the course of training; the marker ends a stage",
+    "time": "examples of the stage solved while training; a marker ends a stage",
     "sizes": "test accuracy in percent, by the size of examples",
     "phases": "seconds of training and test by phase",
     "training": "test accuracy against training examples",
@@ -249,11 +250,11 @@ def _styles() -> Iterator[dict[str, str]]:
     return ({"color": color, "marker": marker, "linestyle": dashes} for color, marker, dashes in looks)
 
 
-def _panels(count: int, width: float = 2.6, height: float = 2.2) -> tuple[Figure, list[Axes]]:
-    """So many axes of so many inches."""
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """So many axes."""
     across = min(ACROSS, count)
     down = -(-count // across)
-    figure = new_figure(width * across + 0.4, height * down + 0.6)
+    figure = new_figure(max(NARROWEST, 2.6 * across + 0.4), 2.2 * down + 0.6)
     panels = list(figure.subplots(down, across, squeeze=False).flat)
     for each in panels[count:]:
         each.remove()
