@@ -324,3 +324,13 @@ def test_a_defect_is_a_row_and_the_others_go_on(monkeypatch):
     monkeypatch.setattr(AccuracyTable, "row", lambda self, *arguments: broken(*arguments))
     (row,) = table.measure([0], None, SimpleNamespace(complete=list))
     assert row.cells == ("half", "failed: ValueError: no mean")
+
+
+def test_a_row_may_lack_a_kind_of_size():
+    pytest.importorskip("matplotlib")
+    subsets = {"old": {"I": 1.0, "tokens=10": 50.0, "tokens=9": 40.0}, "new": {"depth=2": 70.0, "tokens=9": 80.0}}
+    runs = SimpleNamespace(metrics=lambda training: {"test": {"subsets": subsets[training]}})
+    figure = OF_RUNS["sizes"]({"old": ["old"], "new": ["new", "new"]}, runs)
+    shown = [list(zip(*axes.lines[0].get_data(), strict=True)) for axes in figure.axes]
+    assert shown == [[], [(9, 40.0), (10, 50.0)], [(2, 70.0)], [(9, 80.0)]]
+    assert [axes.get_xlabel() for axes in figure.axes[2:]] == ["depth of the tree", "length of the input (tokens)"]

@@ -138,8 +138,8 @@ def _sizes(trainings: Trained, runs: Runs) -> Figure:
     panels = figure.subplots(len(found), len(kinds), sharex="col", sharey=True, squeeze=False)
     for across, (label, sizes) in zip(panels, found.items(), strict=True):
         for axes, kind in zip(across, kinds, strict=True):
-            points = sorted(sizes.get(kind, {}).items())
-            axes.plot(*zip(*points, strict=True), "o-", color=BLUE, markersize=3, linewidth=1.2)
+            points = dict(sorted(sizes.get(kind, {}).items()))
+            axes.plot(list(points), list(points.values()), "o-", color=BLUE, markersize=3, linewidth=1.2)
             axes.set(ylim=(-8, 108), yticks=(0, 50, 100))
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.tick_params(labelsize=8)
