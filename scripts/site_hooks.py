@@ -10,7 +10,11 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
-OUTSIDE = {"data/README.md": "data.md", "results/growth.png": "pictures/growth.png"}  # what is where in the site
+OUTSIDE = {  # what is where in the site
+    "data/README.md": "data.md",
+    "results/growth.png": "pictures/growth.png",
+    "results/scan-swap-matrix.png": "pictures/scan-swap-matrix.png",
+}
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):<code>([\w.]+)</code>")
 
 

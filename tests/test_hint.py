@@ -191,6 +191,9 @@ def test_few_shot_splits(concept, train, validation, test):
     assert all(meaning(tokens) == value for tokens, value in data.test)
     groups = task.subsets(data.test)
     trained = set(data.train.inputs)
+    for size in (1, 3):
+        shown = [index for index, value in enumerate(data.test.outputs) if 10 ** (size - 1) <= max(value, 1) < 10**size]
+        assert groups[f"digits={size}"] == shown
     assert groups["I"] == [index for index, tokens in enumerate(data.test.inputs) if tokens in trained]
     if concept == "x":
         found = {name: len(groups[name]) for name in SUBSETS}

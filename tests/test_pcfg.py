@@ -499,11 +499,16 @@ def test_what_is_not_text_is_refused(files):
 def test_subsets_partition_the_examples(generated):
     test = generated["pcfgset"].test
     subsets = Pcfg().subsets(test)
-    assert {"functions=3", "depth=2", "tokens=18"} < set(subsets)
-    for what, measure in (("functions", count_functions), ("depth", depth), ("tokens", len)):
+    assert {"functions=3", "depth=2", "tokens=18", "output=5"} < set(subsets)
+    sizes_of = (
+        ("functions", count_functions, test.inputs),
+        ("depth", depth, test.inputs),
+        ("tokens", len, test.inputs),
+    )
+    for what, measure, column in (*sizes_of, ("output", len, test.outputs)):
         groups = {name: indices for name, indices in subsets.items() if name.startswith(f"{what}=")}
         assert sorted(index for indices in groups.values() for index in indices) == list(range(len(test)))
-        assert all(measure(test.inputs[i]) == int(name.split("=")[1]) for name, group in groups.items() for i in group)
+        assert all(measure(column[i]) == int(name.split("=")[1]) for name, group in groups.items() for i in group)
         sizes = [int(name.split("=")[1]) for name in groups]
         assert sizes == sorted(sizes)
 

@@ -13,7 +13,7 @@ from terms import run_text
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.tasks import TASKS, Scan, make_task
-from nsr.tasks.scan import GOLD_PROGRAMS, SPLITS, commands, gold_heads, to_projective, to_raw
+from nsr.tasks.scan import GOLD_PROGRAMS, SPLITS, commands, depth, gold_heads, to_projective, to_raw
 
 RAW = Scan(word_order="raw")
 VERBS = ("walk", "look", "run", "jump")
@@ -292,10 +292,24 @@ def test_subsets_partition_the_examples_by_length():
     subsets = Scan().subsets(test)
     assert list(subsets)[:2] == ["actions=24", "actions=25"]
     assert list(subsets)[-1] == "tokens=9"
-    for what, column in (("actions", test.outputs), ("tokens", test.inputs)):
+    for what, size, column in (
+        ("actions", len, test.outputs),
+        ("tokens", len, test.inputs),
+        ("depth", depth, test.inputs),
+    ):
         groups = {name: indices for name, indices in subsets.items() if name.startswith(f"{what}=")}
         assert sorted(index for indices in groups.values() for index in indices) == list(range(len(test)))
-        assert all(len(column[i]) == int(name.split("=")[1]) for name, group in groups.items() for i in group)
+        assert all(size(column[i]) == int(name.split("=")[1]) for name, group in groups.items() for i in group)
+
+
+def test_depth_is_that_of_the_gold_tree():
+    for raw in list(commands())[::97]:
+        heads = gold_heads(to_projective(raw))
+
+        def above(node, heads=heads):
+            return 0 if heads[node] < 0 else 1 + above(heads[node])
+
+        assert depth(raw) == depth(to_projective(raw)) == max(map(above, range(len(heads)))), raw
 
 
 def test_make_task():

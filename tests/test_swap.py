@@ -1,6 +1,6 @@
 """Words of one class may be swapped without any change to the trees; others may not."""
 
-import importlib.util
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,11 +11,14 @@ import nsr
 from nsr.errors import InputError
 from nsr.learning.deduction import candidates
 from nsr.model import NSR
-from nsr.reports.plots import swap_heat_map
-from nsr.reports.swap import format_swap_matrix, swap_matrix, words_by_class
+from nsr.reports import swap
+from nsr.reports.swap import SwapRow, SwapTable, format_share, swap_matrix, words_by_class
+from nsr.reports.table_plots import draw
+from nsr.reports.tables import Failed, Variant
+from nsr.reports.trainings import Runs
+from nsr.runs import to_json
 from nsr.tasks import Examples
-
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "swap_matrix.py"
+from nsr.tasks.scan import WORDS
 
 
 @pytest.fixture(scope="module")
@@ -90,28 +93,45 @@ def test_words_of_a_class_stand_side_by_side(model: NSR) -> None:
     assert changes == len(set(classes.values())) - 1
 
 
-def test_text_shows_one_only_where_it_is_exact() -> None:
-    matrix = np.array([[1.0, 0.9999], [0.0, np.nan]])
-    assert format_swap_matrix(("walk", "to"), matrix) == "\n".join(
-        ["      walk   to", "walk     1  .99", "to       0    -"]
-    )
+def test_only_what_is_exactly_one_shows_as_one() -> None:
+    assert [format_share(share) for share in (1.0, 0.9999, 0.5, 0.0, np.nan)] == ["1", ".99", ".50", "0", "-"]
 
 
-def test_heat_map_is_an_image(found: tuple[tuple[str, ...], np.ndarray]) -> None:
+TABLE = SwapTable("scan", "Swaps", Variant("length", "length"), ("walk", "run", "left", "and"))
+
+
+def test_table_has_the_matrix(model: NSR, examples: Examples, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swap, "examples_of", lambda model: examples)
+    rows = [TABLE.row(word, [0, 1], [model, model]) for word in TABLE.words]
+    words, matrix = swap_matrix(model, examples, TABLE.words)
+    assert [list(row.kept) for row in rows] == [list(words)] * 4
+    assert [[runs[1] for runs in row.kept.values()] for row in rows] == matrix.tolist()
+    assert rows[0].sentences == (sum("walk" in tokens for tokens in examples.inputs),) * 2
+    lines = TABLE.to_markdown(rows).splitlines()
+    assert lines[2] == "| | walk | run | left | and | sentences |"
+    assert [line.split(" | ")[:-1] for line in lines[4:8]] == [
+        ["| walk", "1", "1", "0", "0"],
+        ["| run", "1", "1", "0", "0"],
+        ["| left", "0", "0", "1", "0"],
+        ["| and", "0", "0", "0", "1"],
+    ]
+
+
+def test_table_has_no_share_of_a_word_that_does_not_occur(model: NSR, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swap, "examples_of", lambda model: Examples((("walk",),), (("I_WALK",),)))
+    row = TABLE.row("run", [0], [model])
+    assert row.kept == dict.fromkeys(TABLE.words, (None,))
+    assert TABLE.cells(row) == ("run", "-", "-", "-", "-", "0")
+    assert b"NaN" not in to_json(asdict(row))
+
+
+def test_words_of_the_table_are_those_of_the_task(model: NSR) -> None:
+    assert sorted(WORDS) == sorted(model.modules.perception.symbols)
+
+
+def test_heat_map_is_an_image(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    words, matrix = found
-    assert swap_heat_map(words, matrix, "swaps").startswith(b"\x89PNG")
-
-
-def test_script_prints_and_draws(model: NSR, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib")
-    model.save(tmp_path / "run")
-    spec = importlib.util.spec_from_file_location("swap_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    arguments = [str(tmp_path / "run"), "--split", "length", "--words", "walk", "run", "--out", str(tmp_path / "s.png")]
-    assert script.main(arguments) == 0
-    assert capsys.readouterr().out.splitlines() == ["      walk  run", "walk     1    1", "run      1    1"]
-    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
-    assert script.main([str(tmp_path / "nothing")]) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+    kept = {"walk": (1.0, 0.5), "run": (None, None)}
+    rows = [SwapRow("walk", (0, 1), (9, 9), kept), SwapRow("run", (0, 1), (0, 0), dict.fromkeys(kept, (None, None)))]
+    (content,) = draw("scan-swap", "Swaps", [*rows, Failed("left", "unknown")], {}, Runs(tmp_path)).values()
+    assert content.startswith(b"\x89PNG")

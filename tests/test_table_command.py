@@ -438,7 +438,7 @@ def test_bad_arguments_are_one_line(arguments, message, tmp_path, monkeypatch, c
 def test_list_has_the_groups_and_their_tables(capsys):
     assert main(["table", "--list"]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert lines["scan"] == "scan-splits scan-raw scan-size"
+    assert lines["scan"] == "scan-splits scan-raw scan-size scan-swap"
     assert lines.keys() == reproduction.GROUPS.keys()
 
 

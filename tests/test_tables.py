@@ -17,7 +17,7 @@ from nsr.reports.images import ImageRow, ImageTable, ImageVariant
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records
 from nsr.reports.reproduction import GROUPS, TABLES, tables_of
-from nsr.reports.table_plots import PLOTS
+from nsr.reports.table_plots import CAPTIONS, OF_ROWS, OF_RUNS, PLOTS
 from nsr.reports.tables import AccuracyTable, Failed, Outcome, TaskVariant, Variant, markdown, span
 from nsr.reports.trainings import Runs, trainings_of
 from nsr.tasks import TASKS, Examples, make_task
@@ -109,7 +109,14 @@ def test_every_table_is_in_a_group_and_no_name_is_taken_twice() -> None:
     assert set(GROUPS["all"]) == set(TABLES)
     assert not GROUPS.keys() & TABLES.keys()
     assert PLOTS.keys() <= TABLES.keys()
-    assert tables_of(["few-shot", "scan-raw", "scan"]) == ["hint-few-shot", "scan-raw", "scan-splits", "scan-size"]
+    assert {what for plots in PLOTS.values() for what in plots} == CAPTIONS.keys() == OF_ROWS.keys() | OF_RUNS.keys()
+    assert tables_of(["few-shot", "scan-raw", "scan"]) == [
+        "hint-few-shot",
+        "scan-raw",
+        "scan-splits",
+        "scan-size",
+        "scan-swap",
+    ]
 
 
 def test_a_table_that_fails_says_why_in_its_row() -> None:
@@ -317,3 +324,13 @@ def test_a_defect_is_a_row_and_the_others_go_on(monkeypatch):
     monkeypatch.setattr(AccuracyTable, "row", lambda self, *arguments: broken(*arguments))
     (row,) = table.measure([0], None, SimpleNamespace(complete=list))
     assert row.cells == ("half", "failed: ValueError: no mean")
+
+
+def test_a_row_may_lack_a_kind_of_size():
+    pytest.importorskip("matplotlib")
+    subsets = {"old": {"I": 1.0, "tokens=10": 50.0, "tokens=9": 40.0}, "new": {"depth=2": 70.0, "tokens=9": 80.0}}
+    runs = SimpleNamespace(metrics=lambda training: {"test": {"subsets": subsets[training]}})
+    figure = OF_RUNS["sizes"]({"old": ["old"], "new": ["new", "new"]}, runs)
+    shown = [list(zip(*axes.lines[0].get_data(), strict=True)) for axes in figure.axes]
+    assert shown == [[], [(9, 40.0), (10, 50.0)], [(2, 70.0)], [(9, 80.0)]]
+    assert [axes.get_xlabel() for axes in figure.axes[2:]] == ["depth of the tree", "length of the input (tokens)"]

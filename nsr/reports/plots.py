@@ -51,37 +51,6 @@ def growth_plot(examples: Points, tokens: Points, caption: str) -> bytes:
     return to_png(figure, caption)
 
 
-def swap_heat_map(words: Sequence[str], matrix: np.ndarray, title: str) -> bytes:
-    """The matrix of :func:`nsr.reports.swap.swap_matrix` as a PNG; cells of words that do not occur are hatched.
-
-    Raises:
-        ConfigError: matplotlib is not installed.
-    """
-    count = len(words)
-    figure = new_figure(max(4.5, 0.46 * count + 2), max(3.5, 0.42 * count + 1.5))
-    axes = figure.subplots()
-    axes.set_facecolor("white")
-    axes.patch.set(hatch="////", edgecolor=GREY)
-    image = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)  # NaN is left out, so the hatched ground shows
-    axes.set_xticks(range(count), words, rotation=90)
-    axes.set_yticks(range(count), words)
-    axes.tick_params(length=0)
-    axes.set(xlabel="by this word", ylabel="replaced", title=title)
-    for (row, column), share in np.ndenumerate(matrix):
-        if not np.isnan(share):
-            ink = "white" if share > 0.5 else "black"
-            axes.text(column, row, format_share(share), ha="center", va="center", fontsize=7, color=ink)
-    figure.colorbar(image, label="share of trees unchanged")
-    return to_png(figure, title)
-
-
-def format_share(share: float) -> str:
-    """A share with two digits, rounded down: only what is exactly 1 shows as 1; ``-`` for NaN."""
-    if np.isnan(share):
-        return "-"
-    return "1" if share == 1 else f"{int(100 * share) / 100:.2f}".removeprefix("0") if share else "0"
-
-
 def _growth(axes: Axes, points: Points, what: str, unit: str, title: str) -> None:
     """One curve on logarithmic axes, beside a guide that grows in proportion."""
     across, up, _ = np.array(points, float).reshape(-1, 3).T

@@ -20,6 +20,7 @@ from nsr.reports.measurement import commit, machine
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records, to_csv
 from nsr.reports.recursion import InductionTable
+from nsr.reports.swap import SwapTable
 from nsr.reports.table_plots import PLOTS, draw
 from nsr.reports.tables import AccuracyTable, Failed, TaskVariant, Variant
 from nsr.reports.trainings import Runs, Session, Training
@@ -99,6 +100,7 @@ TABLES: dict[str, Table] = {
         ),
     ),
     "scan-ablations": AccuracyTable("scan", "SCAN, ablations", tuple(_scan_ablations())),
+    "scan-swap": SwapTable("scan", "SCAN, symbol swap matrix", Variant("length", "length"), scan.WORDS),
     "pcfg-splits": AccuracyTable(
         "pcfg",
         "PCFG SET",
@@ -235,7 +237,7 @@ TABLES: dict[str, Table] = {
 
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "scan": ("scan-splits", "scan-raw", "scan-size"),
+    "scan": ("scan-splits", "scan-raw", "scan-size", "scan-swap"),
     "pcfg": ("pcfg-splits", "pcfg-generated", "pcfg-size", "pcfg-tests", "pcfg-induction", "pcfg-deep"),
     "hint": ("hint-symbols", "hint-swap", "hint-long", "hint-induction"),
     "few-shot": ("hint-few-shot",),

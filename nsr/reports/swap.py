@@ -7,19 +7,104 @@ of sentences with i whose tree is still the same when j stands in each place of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from nsr.errors import InputError
+from nsr.experiment import examples_of
 from nsr.learning.deduction import Modules, candidates
 from nsr.model import NSR
-from nsr.reports.plots import format_share
+from nsr.reports.tables import Failed, RunTable, Variant, markdown, variant_runs
+from nsr.reports.trainings import Training
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks import Examples
 from nsr.tasks.task import Tokens
 
 NO_TREE = -3  # in arrays of heads: the sentence has no tree
+
+
+@dataclass(frozen=True)
+class SwapRow:
+    """A word that others take the place of.
+
+    Attributes:
+        label: the word.
+        seeds: one a run.
+        sentences: that have the word and a tree, a run.
+        kept: by the other word the share of these whose tree stays as it is, a run; None without any sentence.
+    """
+
+    label: str
+    seeds: tuple[int, ...]
+    sentences: tuple[int, ...]
+    kept: Mapping[str, tuple[float | None, ...]]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """By the other word the mean over the seeds, NaN without any sentence."""
+        means = {}
+        for other, runs in self.kept.items():
+            found = [share for share in runs if share is not None]
+            means[other] = statistics.mean(found) if found else math.nan
+        return means
+
+
+@dataclass(frozen=True)
+class SwapTable(RunTable):
+    """The symbol swap matrix of a task that has words, a row a word, measured on all test inputs.
+
+    Attributes:
+        task: its name.
+        title: of the table.
+        variant: what is trained.
+        words: those that are exchanged; put the ones side by side that should be alike.
+    """
+
+    task: str
+    title: str
+    variant: Variant
+    words: tuple[str, ...]
+    of_runs: ClassVar[bool] = False
+
+    @property
+    def cases(self) -> dict[str, str]:
+        """The words."""
+        return {word: word for word in self.words}
+
+    def runs_of(self, case: str, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
+        """A run a seed, the same for all words."""
+        return variant_runs(self.task, self.variant, seeds, data_dir)
+
+    def row(self, case: str, seeds: Sequence[int], models: Sequence[NSR]) -> SwapRow:
+        """Put each word in the place of one.
+
+        Raises:
+            InputError: a model does not know one of the words.
+        """
+        found = [swap_shares(model, examples_of(model), case, self.words) for model in models]
+        kept = {
+            word: tuple(None if math.isnan(shares[place]) else float(shares[place]) for _, shares in found)
+            for place, word in enumerate(self.words)
+        }
+        return SwapRow(case, tuple(seeds), tuple(count for count, _ in found), kept)
+
+    def cells(self, row: SwapRow) -> Sequence[str]:
+        """Means over the seeds."""
+        return (row.label, *map(format_share, row.shares.values()), f"{statistics.mean(row.sentences):,.0f}")
+
+    def to_markdown(self, rows: Sequence[SwapRow | Failed]) -> str:
+        """The table."""
+        note = (
+            f"Split {self.variant.split}. The share of the test sentences with the word on the left whose tree stays "
+            "as it is when the word above stands in each of its places; rounded down, so that only 1 shows as 1."
+        )
+        return markdown(self.title, ("", *self.words, "sentences"), self.all_cells(rows)) + f"\n{note}\n"
 
 
 def swap_matrix(
@@ -40,20 +125,29 @@ def swap_matrix(
     Raises:
         InputError: the model does not know one of the words.
     """
+    words = words_by_class(model.modules) if words is None else tuple(words)
+    rows = [swap_shares(model, examples, word, words)[1] for word in words]
+    return words, np.array(rows).reshape(len(words), len(words))
+
+
+def swap_shares(model: NSR, examples: Examples, word: str, others: Sequence[str]) -> tuple[int, np.ndarray]:
+    """A row of the symbol swap matrix: how many sentences have the word, and the share unchanged, shape (W,).
+
+    Raises:
+        InputError: the model does not know one of the words.
+    """
     modules = model.modules
-    words = words_by_class(modules) if words is None else tuple(words)
-    before = _heads(modules, examples.inputs)
-    parsed = (before != NO_TREE).all(axis=1)
-    matrix = np.full((len(words), len(words)), np.nan)
-    for row, word in enumerate(words):
-        inside = [index for index, tokens in enumerate(examples.inputs) if parsed[index] and word in tokens]
-        if word not in modules.perception.symbols:
-            raise InputError(f"unknown word {word!r}; known words: {', '.join(words_by_class(modules))}")
-        if inside:
-            swapped = [_replace(examples.inputs[index], word, other) for other in words for index in inside]
-            after = _heads(modules, swapped).reshape(len(words), len(inside), -1)
-            matrix[row] = (after == before[inside, : after.shape[2]]).all(axis=2).mean(axis=1)
-    return words, matrix
+    for each in (word, *others):
+        if each not in modules.perception.symbols:
+            raise InputError(f"unknown word {each!r}; known words: {', '.join(words_by_class(modules))}")
+    inputs = [tokens for tokens in examples.inputs if word in tokens]
+    before = _heads(modules, inputs) if inputs else np.zeros((0, 0), np.int64)
+    parsed = np.flatnonzero((before != NO_TREE).all(axis=1))
+    if not len(parsed):
+        return 0, np.full(len(others), np.nan)
+    swapped = [_replace(inputs[index], word, other) for other in others for index in parsed.tolist()]
+    after = _heads(modules, swapped).reshape(len(others), len(parsed), -1)
+    return len(parsed), (after == before[parsed, : after.shape[2]]).all(axis=2).mean(axis=1)
 
 
 def words_by_class(modules: Modules) -> tuple[str, ...]:
@@ -62,15 +156,11 @@ def words_by_class(modules: Modules) -> tuple[str, ...]:
     return tuple(word for _, word in sorted(zip(classes, modules.perception.symbols, strict=True)))
 
 
-def format_swap_matrix(words: Sequence[str], matrix: np.ndarray) -> str:
-    """The matrix as a text table; shares are rounded down, so that only 1 shows as 1, and NaN is a dash."""
-    widths = [max(len(word), 3) for word in words]
-    margin = max(map(len, words), default=0)
-    lines = [[" " * margin, *(word.rjust(width) for word, width in zip(words, widths, strict=True))]]
-    for word, shares in zip(words, matrix, strict=True):
-        cells = (format_share(share).rjust(width) for share, width in zip(shares, widths, strict=True))
-        lines.append([word.ljust(margin), *cells])
-    return "\n".join("  ".join(line) for line in lines)
+def format_share(share: float) -> str:
+    """A share with two digits, rounded down: only what is exactly 1 shows as 1; ``-`` for NaN."""
+    if math.isnan(share):
+        return "-"
+    return "1" if share == 1 else f"{int(100 * share) / 100:.2f}".removeprefix("0") if share else "0"
 
 
 def _heads(modules: Modules, inputs: Sequence[Tokens]) -> np.ndarray:

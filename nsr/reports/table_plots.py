@@ -1,4 +1,5 @@
-"""The plots beside tables: accuracy over time, against training size and by the size of inputs; seconds by phase.
+"""The plots beside tables: accuracy over time, against training size, and by the length and depth of examples; seconds
+by phase; the symbol swap matrix.
 
 A series differs from the others by colour, marker and line, and is thinner than those under it, so that series which
 are the same are all seen. The figures are those of the runs, means over the seeds unless a seed has its own line.
@@ -12,8 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate, cycle, groupby, islice
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nsr.reports.hint import ConceptRow
 from nsr.reports.plots import BLUE, GREY, new_figure, to_png
+from nsr.reports.swap import SwapRow, format_share
 from nsr.reports.tables import Failed, Outcome
 from nsr.reports.trainings import Runs, Training
 
@@ -25,6 +29,7 @@ OKABE_ITO = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#0000
 MARKERS = "osD^vPX*"
 DASHES = ("-", "--", ":", "-.")
 ACROSS = 4  # panels in a row
+NARROWEST = 5.6  # inches: the captions need them
 BELOW = {"loc": "outside lower center", "frameon": False, "fontsize": 8}  # of a legend
 MARKED = 8  # points of a line that have a marker
 REST = "the rest"
@@ -36,7 +41,7 @@ PHASES = {  # colour and hatch
     "parser": ("#CC79A7", "\\\\"),
     "perception": ("#F0E442", "++"),
     "evaluate": ("#D55E00", "--"),
-    REST: (GREY, ""),
+    REST: ("#CCCCCC", ""),
 }
 
 Trained = Mapping[str, Sequence[Training]]
@@ -47,6 +52,7 @@ PLOTS: dict[str, tuple[str, ...]] = {
     "scan-raw": ("time", "sizes", "phases"),
     "scan-size": ("training",),
     "scan-ablations": ("time", "phases"),
+    "scan-swap": ("matrix",),
     "pcfg-splits": ("time", "sizes", "phases"),
     "pcfg-generated": ("time", "sizes", "phases"),
     "pcfg-size": ("training", "phases"),
@@ -78,17 +84,26 @@ def draw(name: str, title: str, rows: Sequence[Any], trainings: Trained, runs: R
     kept = {label: trainings[label] for label in (row.label for row in good) if label in trainings}
     pictures = {}
     for what in PLOTS[name] if good else ():
-        figure = _training(good) if what == "training" else DRAWN[what](kept, runs)
+        figure = OF_ROWS[what](good) if what in OF_ROWS else OF_RUNS[what](kept, runs)
         figure.suptitle(f"{title}\n{CAPTIONS[what]}", fontsize=10)
         pictures[what] = to_png(figure, f"{title}: {CAPTIONS[what]}")
     return pictures
 
 
 CAPTIONS = {
-    "time": "examples of the stage solved, in the course of training",
-    "sizes": "test accuracy by the size of examples",
+    "time": "examples of the stage solved while training; a marker ends a stage",
+    "sizes": "test accuracy in percent, by the size of examples",
     "phases": "seconds of training and test by phase",
     "training": "test accuracy against training examples",
+    "matrix": "share of trees unchanged when a word is replaced",
+}
+KINDS = {  # what a size is of, where its name alone does not say it
+    "actions": "length of the output (actions)",
+    "depth": "depth of the tree",
+    "digits": "length of the output (digits)",
+    "output": "length of the output (tokens)",
+    "parentheses": "depth of parentheses",
+    "tokens": "length of the input (tokens)",
 }
 
 
@@ -116,23 +131,33 @@ def _time(trainings: Trained, runs: Runs) -> Figure:
 
 
 def _sizes(trainings: Trained, runs: Runs) -> Figure:
-    """A panel for each kind of size, a line a row."""
-    by_kind: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for label, each in trainings.items():
-        found = [runs.metrics(training)["test"]["subsets"] for training in each]
-        for name in dict.fromkeys(name for subsets in found for name in subsets):
-            if size := re.fullmatch(r"(\w+)=(\d+)", name):
-                accuracy = statistics.mean(subsets[name] for subsets in found if name in subsets)
-                by_kind.setdefault(size[1], {}).setdefault(label, []).append((int(size[2]), accuracy))
-    figure, panels = _panels(len(by_kind), width=4.2, height=3.4)
-    for axes, (kind, series) in zip(panels, by_kind.items(), strict=True):
-        _lines(axes, series)
-        axes.set(xlabel=kind, ylim=(-4, 104))
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    _label_left(panels, "accuracy, %")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, **BELOW, ncols=2)
+    """A row of panels a row, a column for each kind of size: lines that are the same would hide one another."""
+    found = {label: _by_size(each, runs) for label, each in trainings.items()}
+    kinds = sorted({kind for sizes in found.values() for kind in sizes})
+    figure = new_figure(2.4 * len(kinds) + 1.6, 0.62 * len(found) + 1.1)
+    panels = figure.subplots(len(found), len(kinds), sharex="col", sharey=True, squeeze=False)
+    for across, (label, sizes) in zip(panels, found.items(), strict=True):
+        for axes, kind in zip(across, kinds, strict=True):
+            points = dict(sorted(sizes.get(kind, {}).items()))
+            axes.plot(list(points), list(points.values()), "o-", color=BLUE, markersize=3, linewidth=1.2)
+            axes.set(ylim=(-8, 108), yticks=(0, 50, 100))
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.tick_params(labelsize=8)
+            _plain(axes)
+        across[0].set_ylabel(_folded(label), rotation=0, ha="right", va="center", fontsize=9)
+    for axes, kind in zip(panels[-1], kinds, strict=True):
+        axes.set_xlabel(KINDS.get(kind, kind), fontsize=9)
     return figure
+
+
+def _by_size(trainings: Sequence[Training], runs: Runs) -> dict[str, dict[int, float]]:
+    """By the kind of size and the size the accuracy in percent, mean over the seeds."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for training in trainings:
+        for name, accuracy in runs.metrics(training)["test"]["subsets"].items():
+            if size := re.fullmatch(r"(\w+)=(\d+)", name):
+                found.setdefault(size[1], {}).setdefault(int(size[2]), []).append(accuracy)
+    return {kind: {size: statistics.mean(each) for size, each in sizes.items()} for kind, sizes in found.items()}
 
 
 def _phases(trainings: Trained, runs: Runs) -> Figure:
@@ -182,7 +207,30 @@ def _training(rows: Sequence[Any]) -> Figure:
     return figure
 
 
-DRAWN: dict[str, Callable[[Trained, Runs], Figure]] = {"time": _time, "sizes": _sizes, "phases": _phases}
+def _matrix(rows: Sequence[SwapRow]) -> Figure:
+    """A cell for each word and what replaces it, with its share; hatched where the word does not occur."""
+    others = list(rows[0].kept)
+    matrix = np.array([list(row.shares.values()) for row in rows])
+    figure = new_figure(0.46 * len(others) + 2, 0.42 * len(rows) + 2)
+    axes = figure.subplots()
+    axes.patch.set(facecolor="white", hatch="////", edgecolor=GREY)
+    image = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=1)  # NaN is left out, so the hatched ground shows
+    axes.set_xticks(range(len(others)), others, rotation=90)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows])
+    axes.set_xticks(np.arange(0.5, len(others) - 1), minor=True)
+    axes.set_yticks(np.arange(0.5, len(rows) - 1), minor=True)
+    axes.grid(which="minor", color=GREY, linewidth=0.5)
+    axes.tick_params(which="both", length=0)
+    axes.set(xlabel="by this word", ylabel="replaced")
+    for (down, across), share in np.ndenumerate(matrix):
+        ink = "white" if share > 0.5 else "black"
+        axes.text(across, down, format_share(share), ha="center", va="center", fontsize=9, color=ink)
+    figure.colorbar(image, label="share of trees unchanged")
+    return figure
+
+
+OF_RUNS: dict[str, Callable[[Trained, Runs], Figure]] = {"time": _time, "sizes": _sizes, "phases": _phases}
+OF_ROWS: dict[str, Callable[[Sequence[Any]], Figure]] = {"training": _training, "matrix": _matrix}
 
 
 def _lines(axes: Axes, series: Series) -> None:
@@ -202,11 +250,11 @@ def _styles() -> Iterator[dict[str, str]]:
     return ({"color": color, "marker": marker, "linestyle": dashes} for color, marker, dashes in looks)
 
 
-def _panels(count: int, width: float = 2.6, height: float = 2.2) -> tuple[Figure, list[Axes]]:
-    """So many axes of so many inches."""
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """So many axes."""
     across = min(ACROSS, count)
     down = -(-count // across)
-    figure = new_figure(width * across + 0.4, height * down + 0.6)
+    figure = new_figure(max(NARROWEST, 2.6 * across + 0.4), 2.2 * down + 0.6)
     panels = list(figure.subplots(down, across, squeeze=False).flat)
     for each in panels[count:]:
         each.remove()

@@ -189,7 +189,7 @@ class Hint(Task):
             yield f"{self.spell(tokens)}\t{value}{subset.get(index, '')}\n"
 
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
-        """The published subsets, and examples by the number and depth of operators and the depth of parentheses.
+        """The published subsets, and examples by operators, depth of these and of parentheses, and digits of the value.
 
         I: the expression is in training. Otherwise the first letter says whether it has at most 10 operators (S) or
         more (L), the second one whether no value in it is above 100 (S) or some is (L).
@@ -208,6 +208,7 @@ class Hint(Task):
             "operators": map(count_operators, examples.tokens),
             "depth": depths,
             "parentheses": map(nesting, examples.tokens),
+            "digits": (len(str(value)) for value in examples.outputs),
         }
         return {name: found for name, found in groups.items() if found} | group_by_size(sizes)
 

@@ -137,13 +137,18 @@ class Pcfg(Task):
         return tokens
 
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
-        """Examples by the number of functions, how deep these are nested, and the number of tokens.
+        """Examples by the number of functions, how deep these are nested, and the tokens of input and output.
 
-        Named ``functions=3``, ``depth=2`` (a function of strings has depth 1) and ``tokens=18``.
+        Named ``functions=3``, ``depth=2`` (a function of strings has depth 1), ``tokens=18`` and ``output=5``.
         """
         inputs = examples.inputs
         return group_by_size(
-            {"functions": map(count_functions, inputs), "depth": map(depth, inputs), "tokens": map(len, inputs)}
+            {
+                "functions": map(count_functions, inputs),
+                "depth": map(depth, inputs),
+                "tokens": map(len, inputs),
+                "output": map(len, examples.outputs),
+            }
         )
 
     def examine(

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,6 +36,8 @@ Rule = Callable[[Tokens, Actions], bool]
 WORD_ORDERS = ("projective", "raw")
 DIRECTIONS = ("left", "right")
 MANNERS = ("opposite", "around")
+CONJUNCTIONS = ("and", "after")
+WORDS = ("jump", "look", "run", "turn", "walk", *DIRECTIONS, *MANNERS, "twice", "thrice", *CONJUNCTIONS)
 
 
 # The commands and what they mean.
@@ -218,8 +221,11 @@ class Scan(Task):
         return (pattern, r"\2 \1") if self.word_order == "projective" else None
 
     def subsets(self, examples: Examples) -> dict[str, list[int]]:
-        """Examples by the number of actions, ``actions=24``, and of the command's words, ``tokens=8``."""
-        return group_by_size({"actions": map(len, examples.outputs), "tokens": map(len, examples.inputs)})
+        """Examples by the number of actions, ``actions=24``, and of words, ``tokens=8``, and by depth, ``depth=3``."""
+        inputs = examples.inputs
+        return group_by_size(
+            {"actions": map(len, examples.outputs), "depth": map(depth, inputs), "tokens": map(len, inputs)}
+        )
 
     def _examples(self, pairs: list[Pair]) -> Examples:
         inputs = tuple(self._order(command) for command, _ in pairs)
@@ -236,6 +242,12 @@ class Scan(Task):
     def gold_lexicon(self) -> str:
         """For commands in projective order; see :meth:`Task.gold_lexicon`."""
         return GOLD_LEXICON if self.word_order == "projective" else super().gold_lexicon
+
+
+def depth(command: Tokens) -> int:
+    """The depth of a command's tree, in either word order: 0 of a verb, 1 more for each word on it or conjunction."""
+    phrases = [len(list(words)) for between, words in groupby(command, CONJUNCTIONS.__contains__) if not between]
+    return max(phrases) - 1 + len(phrases) - 1
 
 
 def to_projective(command: Tokens) -> Tokens:
