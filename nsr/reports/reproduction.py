@@ -148,7 +148,6 @@ TABLES: dict[str, Table] = {
                 "left-arcs early": {"oracle": "early"},
                 "constants may take dependents": {"constants": False},
                 "constants keep their identities": {"share_constants": False},
-                "patterns of dependents not weighed": {"patterns": False},
                 "no replay of unsolved expressions": {"replay": False},
             }.items()
         },
@@ -191,13 +190,7 @@ TABLES: dict[str, Table] = {
         "HINT, images, modules given",
         (
             ImageVariant("perception learned, others given", True, GIVEN),
-            ImageVariant("perception learned, others given, unseen writers", True, {**GIVEN, **WRITERS}),
             ImageVariant("symbols learned with labels, others given", True, {**GIVEN, "perception": "given"}),
-            ImageVariant(
-                "symbols learned with labels, others given, unseen writers",
-                True,
-                {**GIVEN, **WRITERS, "perception": "given"},
-            ),
         ),
         published.rows("hint-images-given", FIGURES),
         "NSR paper: the authors' released notebook, result accuracy on the test set.",
