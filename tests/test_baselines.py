@@ -571,7 +571,7 @@ def test_the_table_has_a_row_for_each_model(monkeypatch, tmp_path):
     ]
     assert table.to_markdown(rows).splitlines()[4:6] == [
         "| scan length | generated | nsr | | | 16 | 2 | 50.50 | 50.00 | 7.0 | 9.0 | | |",
-        "| scan length | generated | lstm | cpu | 1.25 | 16 | 2 | 50.50 | 50.00 | 60.5 | 99.0 | 2.5 | minutes |",
+        "| scan length | generated | lstm | cpu | 3 | 16 | 2 | 50.50 | 50.00 | 60.5 | 99.0 | 2.5 | minutes |",
     ]
     assert rows[3].examples == 40_000
     assert len(set(folders)) == 8

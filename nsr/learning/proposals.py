@@ -174,7 +174,8 @@ def _revised(
     starts = np.searchsorted(trees.sentence, np.arange(len(inputs) + 1))
     knowledge = knowledge_of(modules, guesses if config.guesses else {})
     found: list[tuple[int, float, Explanation]] = []
-    for sentence in unsolved.tolist():
+    perceives = config.revises("perception") and not modules.perception.certain
+    for sentence in unsolved.tolist() if perceives or config.revises("semantics") else ():
         rows = np.arange(starts[sentence], starts[sentence + 1])
         goal = modules.executor.values[int(wanted[sentence])]
         found += [
@@ -184,7 +185,7 @@ def _revised(
                 trees.take(rows),
                 arity[rows],
                 goal,
-                modules.perception.alternatives(inputs[sentence]) if config.revises("perception") else (),
+                modules.perception.alternatives(inputs[sentence]) if perceives else (),
                 config,
             )
         ]

@@ -86,7 +86,7 @@ class BaselineTable:
     contests: tuple[Contest, ...]
     models: tuple[str, ...] = field(default=tuple(MODELS))
     size: str = SIZES[0]
-    minutes: float = 1.25
+    minutes: float = 3.0
     of_runs: ClassVar[bool] = False
 
     @property

@@ -46,19 +46,29 @@ class Table(Protocol):
         """The rows under the heading."""
 
 
+PARSER = {  # ablations of the parser and of the weights of candidates
+    "no grammar mask": {"grammar_mask": False},
+    "identity of symbols always seen": {"embed": "identity"},
+    "left-arcs early": {"oracle": "early"},
+    "no consistency weighting": {"consistency": 0},
+}
+SEARCH = {  # ablations of abduction
+    "no abduction over syntax": {"abduce": "perception semantics"},
+    "no abduction over semantics": {"abduce": "perception syntax"},
+    "no abduction, exact hits only": {"abduce": ""},
+    "one candidate": {"explanations": 1},
+    "Metropolis-Hastings": {"search": "mh"},
+}
+LEARNED = {"syntax given": {"syntax": "given"}, "semantics given": {"semantics": "given"}}
+DEFAULT: dict[str, dict[str, Any]] = {"default": {}}
+NO_CURRICULUM = {"no curriculum": {"curriculum": "none"}}
+
+
 def _scan_ablations() -> Iterator[Variant]:
-    changes = {
-        "default": {},
-        "no grammar mask": {"grammar_mask": False},
-        "identity of symbols always seen": {"embed": "identity"},
-        "left-arcs early": {"oracle": "early"},
-        "no consistency weighting": {"consistency": 0},
-        "Metropolis-Hastings": {"search": "mh"},
-    }
-    for split in ("addprim_jump", "length"):
-        for label, settings in changes.items():
-            yield Variant(f"{split}, {label}", split, settings)
-    yield Variant("length, no curriculum", "length", {"curriculum": "none"})
+    for label, settings in (DEFAULT | PARSER | {"Metropolis-Hastings": SEARCH["Metropolis-Hastings"]}).items():
+        yield Variant(f"addprim_jump, {label}", "addprim_jump", settings)
+    for label, settings in (DEFAULT | PARSER | SEARCH | NO_CURRICULUM | LEARNED).items():
+        yield Variant(f"length, {label}", "length", settings)
 
 
 PCFG_PUBLISHED = published.columns("pcfg")
@@ -69,6 +79,7 @@ FEW = {"examples": 10_000, "max_tokens": 13, "rounds": 5}
 FIGURES = (*SUBSETS, "all")  # of a row of HINT
 WRITERS = {"symbol_split": "writer"}
 DEVELOPMENT = {"symbol_split": "development"}
+QUICK = {"quick": True}
 GIVEN = {"syntax": "given", "semantics": "given"}
 
 EXPORTED = (
@@ -129,6 +140,24 @@ TABLES: dict[str, Table] = {
             Variant("all", "pcfgset"),
         ),
     ),
+    "pcfg-ablations": AccuracyTable(
+        "pcfg",
+        "PCFG SET, ablations",
+        tuple(
+            Variant(label, "pcfgset", {"examples": 1_000, **settings}, generated=True)
+            for label, settings in (
+                DEFAULT
+                | PARSER
+                | SEARCH
+                | NO_CURRICULUM
+                | {
+                    "recursion instead of reverse": {"reverse": False},
+                    "neither recursion nor reverse": {"reverse": False, "recursion": False},
+                }
+                | LEARNED
+            ).items()
+        ),
+    ),
     "pcfg-tests": TestsTable("PCFG SET, the tests of Hupkes et al."),
     "pcfg-induction": InductionTable("Functions of lists, induced from 20 examples"),
     "pcfg-deep": DeepTable("PCFG SET, deep inputs"),
@@ -143,13 +172,18 @@ TABLES: dict[str, Table] = {
         "HINT, ablations",
         {
             label: {**FEW, **settings}
-            for label, settings in {
-                "default": {},
-                "left-arcs early": {"oracle": "early"},
-                "constants may take dependents": {"constants": False},
-                "constants keep their identities": {"share_constants": False},
-                "no replay of unsolved expressions": {"replay": False},
-            }.items()
+            for label, settings in (
+                DEFAULT
+                | PARSER
+                | SEARCH
+                | NO_CURRICULUM
+                | {
+                    "no recursion": {"recursion": False},
+                    "constants may take dependents": {"constants": False},
+                    "constants keep their identities": {"share_constants": False},
+                    "no replay of unsolved expressions": {"replay": False},
+                }
+            ).items()
         },
         note="Learned from expressions of at most 13 tokens out of 10,000, in at most 5 rounds a stage, so that what "
         "does not converge ends.",
@@ -172,11 +206,11 @@ TABLES: dict[str, Table] = {
     ),
     "hint-images-drawn": ImageTable(
         "HINT, images drawn here",
-        (ImageVariant("drawn strokes", False), ImageVariant("drawn strokes, quick", False, {"quick": True})),
+        (ImageVariant("drawn strokes", False), ImageVariant("drawn strokes, quick", False, QUICK)),
     ),
     "hint-images-bootstrap": ImageTable(
         "HINT, drawn strokes: how often all symbols are found",
-        (ImageVariant("drawn strokes, quick", False, {"quick": True}),),
+        (ImageVariant("drawn strokes, quick", False, QUICK),),
     ),
     "hint-images-settings": ImageTable(
         "HINT, handwriting, settings",
@@ -196,13 +230,20 @@ TABLES: dict[str, Table] = {
         "NSR paper: the authors' released notebook, result accuracy on the test set.",
     ),
     "hint-images-ablations": ImageTable(
-        "HINT, drawn strokes, ablations",
+        "HINT, drawn strokes, quick, ablations",
         (
-            ImageVariant("drawn strokes", False),
-            ImageVariant("one reading of an input", False, {"considered": 1, "readings": 1}),
-            ImageVariant("perception not refitted", False, {"turns": 0}),
-            ImageVariant("constants may take dependents", False, {"constants": False}),
-            ImageVariant("up to three arguments", False, {"max_arity": 3}),
+            ImageVariant("default", False, QUICK),
+            *(
+                ImageVariant(label, False, {**QUICK, **settings})
+                for label, settings in {
+                    "one reading of an input": {"considered": 1, "readings": 1},
+                    "no abduction over perception": {"abduce": "syntax semantics"},
+                    "no abduction over syntax": {"abduce": "perception semantics"},
+                    "no abduction over semantics": {"abduce": "perception syntax"},
+                    "no abduction, exact hits only": {"abduce": ""},
+                    "constants may take dependents": {"constants": False},
+                }.items()
+            ),
         ),
     ),
     "hint-few-shot": FewShotTable("HINT, new words from few examples"),
@@ -228,13 +269,13 @@ TABLES: dict[str, Table] = {
     ),
 }
 
-
+RIVALS = ("baselines",)  # in no other group: they take long
 GROUPS: dict[str, tuple[str, ...]] = {
     "scan": ("scan-splits", "scan-raw", "scan-size", "scan-swap"),
     "pcfg": ("pcfg-splits", "pcfg-generated", "pcfg-size", "pcfg-tests", "pcfg-induction", "pcfg-deep"),
     "hint": ("hint-symbols", "hint-swap", "hint-long", "hint-induction"),
     "few-shot": ("hint-few-shot",),
-    "ablations": ("scan-ablations", "hint-ablations", "hint-images-ablations"),
+    "ablations": ("scan-ablations", "pcfg-ablations", "hint-ablations", "hint-images-ablations"),
     "images": (
         "hint-images",
         "hint-images-drawn",
@@ -242,8 +283,9 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "hint-images-settings",
         "hint-images-given",
     ),
-    "others": ("properties", "export", "baselines"),
-    "all": tuple(TABLES),
+    "others": ("properties", "export"),
+    "rivals": RIVALS,
+    "all": tuple(name for name in TABLES if name not in RIVALS),
 }
 
 
