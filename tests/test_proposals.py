@@ -9,7 +9,7 @@ from terms import LISTS
 
 from nsr.errors import ConfigError
 from nsr.gss import ROOT, projective_trees
-from nsr.learning import proposals
+from nsr.learning import deduction, proposals
 from nsr.learning.abduction import Explanation, Guess, Knowledge, Tree
 from nsr.learning.config import Config, SearchConfig
 from nsr.learning.consistency import Use
@@ -464,6 +464,21 @@ def test_the_answer_is_that_of_the_best_tree_that_has_one(beam):
             assert found.trees.sentence[found.row[index]] == index
             assert (tree_at(found.trees, found.row[index]), modules.executor.values[found.results[index]]) == valued[0]
     assert fallen > unanswered > 0 or beam > FALLBACK_WIDTH
+
+
+def test_what_has_a_word_without_program_is_not_searched_widely(monkeypatch):
+    modules = modules_of(LEXICON, seed=1)
+    searched = []
+
+    def parsed(modules, inputs, *arguments):
+        searched.append(list(inputs))
+        return once(modules, inputs, *arguments)
+
+    once = deduction._deduce
+    monkeypatch.setattr(deduction, "_deduce", parsed)
+    hopeless, possible = ("a", "u", "h"), ("h", "h")  # only "u" never has a program
+    assert (deduce(modules, [hopeless, possible]).row < 0).all()
+    assert searched == [[hopeless, possible], [possible], [possible]]
 
 
 def test_without_fallback_there_are_fewer_answers():

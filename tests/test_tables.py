@@ -14,6 +14,7 @@ from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, T
 from nsr.reports.export import ExportRow, ExportTable
 from nsr.reports.hint import ConceptRow
 from nsr.reports.images import ImageRow, ImageTable, ImageVariant
+from nsr.reports.paper import PaperTable, Result
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records
 from nsr.reports.reproduction import GROUPS, TABLES, tables_of
@@ -64,6 +65,44 @@ def test_accuracies_stand_beside_the_worst_seed_and_what_was_published() -> None
         "seconds": "1.5",
         "RNN": "13.8",
     }
+
+
+def test_a_published_result_stands_beside_the_mean_of_each_seed() -> None:
+    result = Result("HINT, LL", TABLES["hint-symbols"], "nsr", "hint", "LL", "LL")
+    table = PaperTable("Paper", (result,))
+    models = [
+        SimpleNamespace(
+            seed=seed,
+            metrics={"test": {"accuracy": 1.0, "subsets": {"LL": accuracy}}, "seconds": {"total": 10.0 * accuracy}},
+        )
+        for seed, accuracy in ((0, 90.0), (1, 98.0), (0, 100.0), (1, 100.0))
+    ]
+    row = table.row(result, [0, 1], models)
+    assert row.accuracy == (95.0, 99.0)
+    assert cells(table.to_markdown([row]), 0) == {
+        "": "HINT, LL",
+        "nsr, mean": "97.00",
+        "deviation": "2.83",
+        "worst seed": "95.00",
+        "seeds": "2",
+        "seconds a run": "970.0",
+        "NSR paper": "",
+        "others, as published": "Transformer rel. uni. 22.4, LSTM 24.3, GRU 15.1",
+    }
+
+
+def test_every_published_figure_of_the_nsr_is_in_the_table_of_published_results() -> None:
+    table = TABLES["paper"]
+    model = SimpleNamespace(seed=0, metrics={"test": {"accuracy": 1.0, "subsets": {}}, "seconds": {"total": 1.0}})
+    shown = {(each.benchmark, table.row(replace(each, subset=""), [0], [model]).paper) for each in table.variants}
+    wanted = {
+        (each.benchmark, figure)
+        for each in published.all_published()
+        if each.system.endswith("NSR paper")
+        for figure in each.values.values()
+    }
+    assert wanted == {(benchmark, figure) for benchmark, figure in shown if figure}
+    assert all(each.case in each.table.cases for each in table.variants)
 
 
 def test_first_cell_of_the_header_may_be_empty() -> None:

@@ -180,13 +180,25 @@ def deduce(
     """
     found = _deduce(modules, inputs, beam, readings)
     if fallback:
+        missing = _with_programs(modules, inputs, np.flatnonzero(found.row < 0))
         for wider in (modules, replace(modules, parser=modules.parser.relaxed())):
-            missing = np.flatnonzero(found.row < 0)
+            missing = missing[found.row[missing] < 0]
             if not len(missing):
                 break
             again = _deduce(wider, [inputs[index] for index in missing], FALLBACK_WIDTH, FALLBACK_WIDTH)
             found = found.complete(missing, again)
     return found
+
+
+def _with_programs(modules: Modules, inputs: Sequence[Any], rows: np.ndarray) -> np.ndarray:
+    """Of these inputs, those that might have a value: each symbol of them has a program, whatever its arguments."""
+    if not (modules.perception.certain and len(rows)):
+        return rows
+    known = np.zeros(len(modules.lexicon.symbols), bool)
+    known[[key.symbol for key in modules.lexicon.entries]] = True
+    reading = modules.perception.read([inputs[row] for row in rows.tolist()])
+    absent = np.arange(reading.symbols.shape[2]) >= reading.lengths[:, None]
+    return rows[(known[reading.symbols[:, 0]] | absent).all(axis=1)]
 
 
 def _deduce(modules: Modules, inputs: Sequence[Any], beam: int, readings: int) -> Deduction:

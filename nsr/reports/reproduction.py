@@ -17,6 +17,7 @@ from nsr.reports.export import ExportTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageTable, ImageVariant
 from nsr.reports.measurement import commit, machine
+from nsr.reports.paper import PaperTable, Result
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records, to_csv
 from nsr.reports.recursion import InductionTable
@@ -269,6 +270,32 @@ TABLES: dict[str, Table] = {
     ),
 }
 
+
+def _results() -> Iterator[Result]:
+    """What the paper of the NSR reports, and what was published beside it."""
+    for task, name, splits in (
+        ("SCAN", "scan", ("simple", "length", "addprim_jump", "template_around_right")),
+        ("PCFG SET", "pcfg", tuple(pcfg.SPLITS)),
+    ):
+        for split in splits:
+            yield Result(f"{task}, {split}", TABLES[f"{name}-splits"], split, name, split)
+    for figure in FIGURES:
+        subset = figure if figure in SUBSETS else ""
+        yield Result(f"HINT, symbols, {figure}", TABLES["hint-symbols"], "nsr", "hint", figure, subset)
+    for case in ("syntax learned", "semantics learned"):
+        yield Result(f"HINT, symbols, {case}, the other module given", TABLES["hint-swap"], case, "hint-swap", "all")
+    concepts = TABLES["hint-few-shot"]
+    yield Result("HINT, six new words, average", concepts, "all examples", "hint-few-shot", "average")
+    for figure in FIGURES:
+        subset, images = figure if figure in SUBSETS else "", TABLES["hint-images"]
+        yield Result(
+            f"HINT, handwriting, {figure}", images, "handwriting, split at random", "hint-images", figure, subset
+        )
+    given = "perception learned, others given"
+    yield Result(f"HINT, handwriting, {given}", TABLES["hint-images-given"], given, "hint-images-given", "all")
+
+
+TABLES["paper"] = PaperTable("Published results", tuple(_results()))
 RIVALS = ("baselines",)  # in no other group: they take long
 GROUPS: dict[str, tuple[str, ...]] = {
     "scan": ("scan-splits", "scan-raw", "scan-size", "scan-swap"),
@@ -283,7 +310,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "hint-images-settings",
         "hint-images-given",
     ),
-    "others": ("properties", "export"),
+    "others": ("paper", "properties", "export"),
     "rivals": RIVALS,
     "all": tuple(name for name in TABLES if name not in RIVALS),
 }
