@@ -379,7 +379,7 @@ class _History:
 def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) -> dict[str, Any]:
     """What ``metrics.json`` says of a run."""
     with model.clock("evaluate"):
-        test = score(model, data.test)
+        test = score(model, _tested(data.test, model.config.learning.tested, model.seed))
     phases = ("ground", "deduce", "abduce", "induce", "parser", "perception", "evaluate")
     return {
         **identity,
@@ -409,6 +409,13 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
             **model.task.assumptions(),
         },
     }
+
+
+def _tested(examples: Examples, most: int, seed: int) -> Examples:
+    """All test examples, or a draw of them in order."""
+    if not most or len(examples) <= most:
+        return examples
+    return examples.take(np.sort(np.random.default_rng(seed).choice(len(examples), most, replace=False)).tolist())
 
 
 def peak_memory_mb() -> float:

@@ -124,4 +124,11 @@ def test_only_projective_scan_gives_its_modules():
 def test_hits_alone_explain_nothing_without_programs_to_start_from():
     model = nsr.train("scan", split="length", max_tokens=3, abduce="")
     assert model.metrics["test"]["accuracy"] == 0
-    assert model.metrics["assumptions"]
+    assert not model.lexicon.entries
+
+
+def test_a_draw_of_the_test_examples_may_stand_for_all():
+    model = nsr.train("scan", split="length", max_tokens=5, tested=100)
+    found = model.metrics["test"]
+    assert (found["count"], found["accuracy"]) == (100, 100)
+    assert 1 < len(found["subsets"]) < len(nsr.train("scan", split="length", max_tokens=3).metrics["test"]["subsets"])

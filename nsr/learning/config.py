@@ -133,6 +133,7 @@ class LearningConfig:
     final: int = setting(0, "examples looked at in the last stage; 0 for all")
     max_tokens: int = setting(0, "learn only from inputs of at most so many tokens; 0 for all")
     examples: int = setting(0, "learn from at most so many training examples, drawn by seed; 0 for all")
+    tested: int = setting(0, "answer at most so many test examples, drawn by seed; 0 for all")
     fraction: float = setting(1.0, "learn only from this share of the training examples, drawn by seed")
 
 
