@@ -117,6 +117,27 @@ def test_tables_share_runs(tiny, here, tmp_path):
     assert [each.seed for each in here] == [0, 0, 1]
 
 
+def test_what_is_done_can_be_measured_while_others_train(tmp_path):
+    runs, done = Runs(tmp_path), []
+    runs.done = done.append
+    first, second = one(), one(seed=1, settings={"search": "mh"})
+    with runs.ahead([first, second]):
+        runs.complete([first])
+        assert done == [first]
+        assert finished(runs.path(first), first)
+    assert not finished(runs.path(second), second)  # what is left is given up
+    assert not runs.failures
+    runs.complete([first])
+    assert done == [first]
+
+
+def test_what_is_not_trained_ahead_is_trained_when_it_is_needed(here, tmp_path):
+    runs = Runs(tmp_path)
+    with runs.ahead([one()]):
+        runs.complete([one(seed=1), one()])
+    assert sorted(each.seed for each in here) == [0, 1]
+
+
 def change(folder: Path, name: str, **values) -> None:
     path = folder / name
     path.write_bytes(to_json({**parse_json(path.read_bytes(), path), **values}))

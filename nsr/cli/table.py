@@ -58,7 +58,7 @@ def run(arguments: Namespace) -> int:
     if plots and arguments.out is not None and any(name in PLOTS for name in names):
         require_matplotlib()
     trainings = {
-        each.name
+        each.name: each
         for name in names
         for row in TABLES[name].trainings(seeds, arguments.data_dir).values()
         for last in row
@@ -73,12 +73,13 @@ def run(arguments: Namespace) -> int:
     ) as bar:
         runs = Runs(arguments.runs, arguments.jobs, lambda training: bar.update(), arguments.checkpoint_seconds)
         try:
-            for name in names:
-                bar.set_description(name)
-                made = reproduce(name, seeds, runs, arguments.data_dir, arguments.out, plots=plots)
-                bar.clear()
-                print(made.text, flush=True)
-                failed += made.failed
+            with runs.ahead(trainings.values()):
+                for name in names:
+                    bar.set_description(name)
+                    made = reproduce(name, seeds, runs, arguments.data_dir, arguments.out, plots=plots)
+                    bar.clear()
+                    print(made.text, flush=True)
+                    failed += made.failed
         except KeyboardInterrupt:
             raise KeyboardInterrupt("the same command continues") from None
     if failed:

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -203,6 +204,8 @@ class Runs:
         self.checkpoint_seconds = checkpoint_seconds
         self.failures: dict[str, str] = {}
         self._complete: set[str] = set()
+        self._ahead: threading.Thread | None = None
+        self._stopped = threading.Event()
 
     def path(self, training: Training) -> Path:
         """The folder of a run."""
@@ -236,8 +239,29 @@ class Runs:
         text = (self.path(training) / "history.jsonl").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
+    @contextmanager
+    def ahead(self, trainings: Iterable[Training]) -> Iterator[None]:
+        """Train these in their order in the background, while what is done is measured; what is left is given up."""
+        wanted = list(trainings)
+        self._ahead = threading.Thread(target=self._train, args=(wanted,), daemon=True)
+        self._ahead.start()
+        try:
+            yield
+        finally:
+            self._stopped.set()
+            self._ahead.join()
+            self._ahead = None
+            self._stopped.clear()
+
     def complete(self, trainings: Iterable[Training]) -> None:
         """Train what is not finished; what fails is in ``failures``, and is not tried again."""
+        wanted = list(trainings)
+        names = {each.name for training in wanted for each in training.lineage}
+        while self._ahead is not None and self._ahead.is_alive() and names - self._complete - self.failures.keys():
+            time.sleep(POLL)
+        self._train(wanted)
+
+    def _train(self, trainings: Iterable[Training]) -> None:
         wanted = {each.name: each for training in trainings for each in training.lineage}
         waiting: dict[str, Training] = {}
         for name, training in wanted.items():
@@ -249,7 +273,7 @@ class Runs:
                 waiting[name] = training
         processes: list[_Process] = []
         try:
-            while waiting or processes:
+            while (waiting or processes) and not self._stopped.is_set():
                 self._start(waiting, processes)
                 time.sleep(POLL)
                 for each in [each for each in processes if each.ended]:
