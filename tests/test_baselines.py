@@ -29,7 +29,7 @@ from nsr.baselines.seq2seq import (
     solved,
     train_epoch,
 )
-from nsr.baselines.training import Limits, Progress, Trainer, cut
+from nsr.baselines.training import Limits, NetworkTrainer, Progress, Trainer, cut
 from nsr.baselines.transformer import TransformerConfig, sinusoids
 from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError, InputError
@@ -320,10 +320,10 @@ def test_a_missing_library_is_named_with_its_extra(model, monkeypatch, capsys):
 # Training with limits
 
 
-def trainer(examples: Examples, name: str = "lstm", seed: int = 5, **limits) -> Trainer:
+def trainer(examples: Examples, name: str = "lstm", seed: int = 5, **limits) -> NetworkTrainer:
     train, validation = cut(examples, seed)
     model = make_network(name, replace(small(name), dropout=0.2), examples, torch.Generator().manual_seed(seed))
-    return Trainer(model, train, validation, Limits(**limits), seed)
+    return NetworkTrainer(model, train, validation, Limits(**limits), seed)
 
 
 class Killed(Exception):
@@ -507,6 +507,12 @@ def test_numbers_are_spelled_and_drawn_examples_are_those_of_the_learner():
         (("scan", "--model", "gru", "--input", "images"), "nsr: task 'scan' has no option 'input'"),
         (("scan", "--model", "gru", "--rounds", "3"), "nsr train-baseline: unknown option --rounds"),
         (("scan", "--model", "gru", "--resume"), "nsr: --resume needs --out RUN"),
+        (("scan", "--model", "ablkit"), "nsr: ablkit reads the images of hint: nsr train-baseline hint --input images"),
+        (("hint", "--model", "ablkit"), "nsr: ablkit reads the images of hint: nsr train-baseline hint --input images"),
+        (
+            ("hint", "--input", "images", "--model", "ablkit", "--size", "published"),
+            "nsr: ablkit has hyperparameters of size cpu only, not 'published'",
+        ),
     ],
 )
 def test_the_command_refuses(argv, message, capsys):
