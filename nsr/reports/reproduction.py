@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from nsr.baselines.presets import ABLKIT
 from nsr.errors import ConfigError, RunError
 from nsr.reports import published
 from nsr.reports.baselines import BaselineTable, Contest
@@ -231,6 +232,14 @@ TABLES: dict[str, Table] = {
             Contest("hint", "hint", 40_000, official=False),
         ),
     ),
+    "hint-images-peers": BaselineTable(
+        "HINT, images, grammar and programs given: nsr and ABLkit",
+        (Contest("hint", "hint", 100_000, official=False, images=True, given=GIVEN),),
+        (ABLKIT,),
+        minutes=5,
+        note="ABLkit searches revisions exhaustively, so it learns from those of the examples that have so few "
+        "symbols; it reads each image by itself.",
+    ),
 }
 
 
@@ -247,7 +256,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "hint-images-settings",
         "hint-images-given",
     ),
-    "others": ("properties", "export", "baselines"),
+    "others": ("properties", "export", "baselines", "hint-images-peers"),
     "all": tuple(TABLES),
 }
 
