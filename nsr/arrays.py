@@ -88,3 +88,31 @@ def ragged_to_padded(rows: list[np.ndarray] | list[tuple[int, ...]], fill: int) 
         items = np.fromiter(itertools.chain.from_iterable(rows), np.int64, int(lengths.sum()))
         padded[np.arange(padded.shape[1]) < lengths[:, None]] = items
     return padded, lengths
+
+
+def draw(lengths: np.ndarray, most: int, seed: int, spread: bool = False) -> np.ndarray:
+    """Some of several things: their indices, in order.
+
+    Args:
+        lengths: of the things, shape (B,).
+        most: how many are drawn at most; 0 for all.
+        seed: source of the randomness.
+        spread: whether as many of each length are drawn as there are, or as of the others.
+    """
+    count = len(lengths)
+    if not most or count <= most:
+        return np.arange(count)
+    generator = np.random.default_rng([seed, count])
+    if not spread:
+        return np.sort(generator.choice(count, most, replace=False))
+    order = generator.permutation(count)
+    return np.sort(order[np.argsort(ranks(lengths[order]), kind="stable")[:most]])
+
+
+def ranks(kinds: np.ndarray) -> np.ndarray:
+    """How many things of its kind stand before each of them, shape (B,) as that of ``kinds``."""
+    sorting = np.argsort(kinds, kind="stable")
+    _, first, sizes = np.unique(kinds[sorting], return_index=True, return_counts=True)
+    found = np.empty(len(kinds), np.int64)
+    found[sorting] = np.arange(len(kinds)) - np.repeat(first, sizes)
+    return found

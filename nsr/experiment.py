@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nsr._version import __version__
+from nsr.arrays import draw
 from nsr.devices import check_device, processes, rank
 from nsr.errors import ConfigError, RunError
 from nsr.learning.config import Config
@@ -415,7 +416,7 @@ def _tested(examples: Examples, most: int, seed: int) -> Examples:
     """All test examples, or a draw of them in order."""
     if not most or len(examples) <= most:
         return examples
-    return examples.take(np.sort(np.random.default_rng(seed).choice(len(examples), most, replace=False)).tolist())
+    return examples.take(draw(np.zeros(len(examples)), most, seed).tolist())
 
 
 def peak_memory_mb() -> float:

@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
+from nsr.arrays import draw
 from nsr.errors import ConfigError, InputError, NSRError, ProgramError, RunError
 from nsr.gss import GSS
 from nsr.learning.config import Config
@@ -307,20 +308,14 @@ class NSR:
 
     def _drawn(self, inputs: Sequence[Input]) -> Sequence[int]:
         """The examples to look at, repeats included: all, or a draw of them in order."""
-        count, most = len(inputs), self.config.learning.examples
-        if not most or count <= most:
-            return range(count)
-        generator = np.random.default_rng([self.seed, count])
-        if not self.config.learning.spread:
-            return np.sort(generator.choice(count, most, replace=False)).tolist()
-        lengths = inputs.lengths if isinstance(inputs, PackedPictures) else [len(self.encode(each)) for each in inputs]
-        order = generator.permutation(count)
-        lengths = np.asarray(lengths)[order]
-        sorting = np.argsort(lengths, kind="stable")
-        _, first, sizes = np.unique(lengths[sorting], return_index=True, return_counts=True)
-        rank = np.empty(count, np.int64)
-        rank[sorting] = np.arange(count) - np.repeat(first, sizes)
-        return np.sort(order[np.argsort(rank, kind="stable")[:most]]).tolist()
+        learning = self.config.learning
+        if not learning.spread:
+            lengths = np.zeros(len(inputs), np.int64)
+        elif isinstance(inputs, PackedPictures):
+            lengths = inputs.lengths
+        else:
+            lengths = np.array([len(self.encode(each)) for each in inputs], np.int64)
+        return draw(lengths, learning.examples, self.seed, learning.spread).tolist()
 
     def _chosen(self, sentences: list[Tokens]) -> list[int]:
         """The examples to learn from: all, unless the configuration limits their length or number."""

@@ -29,7 +29,7 @@ from nsr.baselines.seq2seq import (
     solved,
     train_epoch,
 )
-from nsr.baselines.training import Limits, Progress, Trainer, cut
+from nsr.baselines.training import Limits, NetworkTrainer, Progress, Trainer, cut
 from nsr.baselines.transformer import TransformerConfig, sinusoids
 from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError, InputError
@@ -320,10 +320,10 @@ def test_a_missing_library_is_named_with_its_extra(model, monkeypatch, capsys):
 # Training with limits
 
 
-def trainer(examples: Examples, name: str = "lstm", seed: int = 5, **limits) -> Trainer:
+def trainer(examples: Examples, name: str = "lstm", seed: int = 5, **limits) -> NetworkTrainer:
     train, validation = cut(examples, seed)
     model = make_network(name, replace(small(name), dropout=0.2), examples, torch.Generator().manual_seed(seed))
-    return Trainer(model, train, validation, Limits(**limits), seed)
+    return NetworkTrainer(model, train, validation, Limits(**limits), seed)
 
 
 class Killed(Exception):
@@ -507,6 +507,12 @@ def test_numbers_are_spelled_and_drawn_examples_are_those_of_the_learner():
         (("scan", "--model", "gru", "--input", "images"), "nsr: task 'scan' has no option 'input'"),
         (("scan", "--model", "gru", "--rounds", "3"), "nsr train-baseline: unknown option --rounds"),
         (("scan", "--model", "gru", "--resume"), "nsr: --resume needs --out RUN"),
+        (("scan", "--model", "ablkit"), "nsr: ablkit reads the images of hint: nsr train-baseline hint --input images"),
+        (("hint", "--model", "ablkit"), "nsr: ablkit reads the images of hint: nsr train-baseline hint --input images"),
+        (
+            ("hint", "--input", "images", "--model", "ablkit", "--size", "published"),
+            "nsr: ablkit has hyperparameters of size cpu only, not 'published'",
+        ),
     ],
 )
 def test_the_command_refuses(argv, message, capsys):
@@ -575,6 +581,52 @@ def test_the_table_has_a_row_for_each_model(monkeypatch, tmp_path):
     ]
     assert rows[3].examples == 40_000
     assert len(set(folders)) == 8
+
+
+def test_of_images_the_table_says_how_well_each_is_read_by_itself(monkeypatch, tmp_path):
+    """The learner is told what ABLkit is told; without the folder of handwriting, rows say what is missing."""
+    asked = []
+
+    def results(accuracy):
+        return {
+            "train": {"used": 9},
+            "assumptions": {"data": "generated"},
+            "test": {"accuracy": accuracy, "symbols": {"alone": accuracy + 1}},
+        }
+
+    class Learner(Runs):
+        def complete(self, trainings):
+            asked.extend(each.settings for each in trainings)
+
+        def load(self, training):
+            return SimpleNamespace(metrics={**results(90.0), "seconds": {"total": 9.0, "evaluate": 2.0}})
+
+    def baseline(task, model, split, **settings):
+        asked.append({name: settings[name] for name in ("input", "symbols", "examples")})
+        more = {"settings": {"minutes": 5, "longest": 7}, "epochs": 2.5, "stopped": "minutes", "size": "cpu"}
+        return {**results(70.0), **more, "seconds": {"total": 99.0, "final": 60.0}}
+
+    monkeypatch.setattr(baselines, "train_baseline", baseline)
+    monkeypatch.setattr(baselines, "read_separately", lambda model: 80.0)
+    contest = Contest("hint", "hint", 9, official=False, images=True, given={"syntax": "given"})
+    table = BaselineTable("Contest", (contest,), ("ablkit",), minutes=5, note="Note.")
+    (tmp_path / "hint").mkdir()
+    (tmp_path / "hint" / "handwriting.npz").write_bytes(b"")
+    text = table.to_markdown(table.measure([0], tmp_path, Learner(tmp_path)))
+    assert text.splitlines()[4:] == [
+        "| hint, images | generated | nsr | | | 9 | 1 | 90.00 | 90.00 | 7.0 | 9.0 | | | 80.00 | 91.00 |",
+        "| hint, images | generated | ablkit, from at most 7 symbols | cpu | 5 | 9 | 1 | 70.00 | 70.00 | 60.0 | 99.0 "
+        "| 2.5 | minutes | 70.00 | 71.00 |",
+        "",
+        "Note.",
+    ]
+    told = {"input": "images", "symbols": str(tmp_path / "hint" / "handwriting.npz"), "examples": 9}
+    assert asked == [{**told, "syntax": "given"}, told]
+    rows = table.measure([0], None, Learner(tmp_path))
+    assert [(row.label, row.failed) for row in rows] == [
+        (f"hint, images, {model}", "needs hint/handwriting.npz; name its folder by --data-dir")
+        for model in ("nsr", "ablkit")
+    ]
 
 
 def test_batches_hold_every_row_once_and_similar_lengths():

@@ -19,9 +19,10 @@ import torch
 from tqdm import tqdm
 
 from nsr._version import __version__
-from nsr.baselines.presets import make_network, preset
-from nsr.baselines.seq2seq import Network, solved
-from nsr.baselines.training import Limits, Trainer, cut
+from nsr.arrays import draw
+from nsr.baselines.abductive import ABLKIT, EPOCHS, AbductiveTrainer, check
+from nsr.baselines.presets import Preset, make_network, preset
+from nsr.baselines.training import Limits, NetworkTrainer, Trainer, cut
 from nsr.errors import ConfigError, RunError
 from nsr.experiment import CHECKPOINT_SECONDS, Run, peak_memory_mb
 from nsr.runs import parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
@@ -49,7 +50,7 @@ def train_baseline(
 
     Args:
         task: name of a task.
-        model: one of :data:`nsr.baselines.presets.MODELS`.
+        model: one of :data:`nsr.baselines.presets.MODELS`, or ``ablkit`` for images.
         split: one of its splits; its default split if None.
         seed: source of all randomness.
         size: the hyperparameters, one of :data:`nsr.baselines.presets.SIZES`.
@@ -67,15 +68,19 @@ def train_baseline(
         what ``metrics.json`` says.
 
     Raises:
-        ConfigError: a task, model, size, split or option does not exist, the inputs are images, or the baseline needs
-            x-transformers, which is not installed.
+        ConfigError: a task, model, size, split or option does not exist, the model does not read such inputs, or it
+            needs a library that is not installed.
         DataError: the data cannot be read.
         RunError: ``out`` holds something already, or cannot be resumed.
     """
     began = time.perf_counter()
     made = make_task(task, **options)
     split = split or made.default_split
-    chosen = preset(model, size, task)
+    images = model == ABLKIT
+    if images:
+        check(made, size)
+    else:
+        preset(model, size, task)  # likewise says what is wrong before anything is read
     identity = {
         "task": task,
         "split": split,
@@ -97,18 +102,18 @@ def train_baseline(
         remove_checkpoint(run.checkpoint)  # if a kill left it
         return found
     data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
-    if data.train.gold is not None:
-        raise ConfigError("baselines read tokens, not images; leave out --input images")
-    used = spelled(drawn_examples(data.train, examples, seed))
-    train, validation = cut(used, seed)
-    network = make_network(model, chosen.config, used, torch.Generator().manual_seed(seed))
-    an_epoch = math.ceil(len(train) / chosen.config.batch)
-    limits = Limits(epochs or math.ceil(chosen.updates / an_epoch), minutes, chosen.patience)
-    trainer = Trainer(network, train, validation, limits, seed)
+    if data.train.gold is not None and not images:
+        raise ConfigError(f"{model} reads tokens, not images; leave out --input images, or choose --model {ABLKIT}")
+    used = drawn_examples(data.train, examples, seed, spread=images)
+    if images:
+        trainer: Trainer = AbductiveTrainer(*cut(used, seed), Limits(epochs or EPOCHS, minutes), seed)
+    else:
+        used = spelled(used)
+        trainer = _network_trainer(model, preset(model, size, task), used, epochs, minutes, seed)
     before = _restore(trainer, run) if run is not None and resume else 0.0
-    reason = _fit(trainer, run, before, began, checkpoint_seconds, progress, an_epoch)
+    reason = _fit(trainer, run, before, began, checkpoint_seconds, progress)
     trained = time.perf_counter()
-    test = score(network, made, data.test)
+    test = score(trainer, made, data.test if images else spelled(data.test))
     metrics = {
         **{name: value for name, value in identity.items() if name not in ("epochs", "minutes", "examples", "options")},
         "version": __version__,
@@ -116,8 +121,8 @@ def train_baseline(
         "train": {
             "available": len(data.train),
             "used": len(used),
-            "learned_from": len(train),
-            "validation": len(validation),
+            "learned_from": trainer.learned_from,
+            "validation": len(trainer.validation),
         },
         "epochs": trainer.progress.history[-1]["epoch"],
         "updates": trainer.progress.updates,
@@ -129,10 +134,10 @@ def train_baseline(
             "final": trainer.progress.best["seconds"],
             "evaluate": round(time.perf_counter() - trained, 3),
         },
-        "parameters": sum(weights.numel() for weights in network.parameters()),
+        "parameters": sum(weights.numel() for weights in trainer.model.parameters()),
         "peak_memory_mb": round(peak_memory_mb(), 1),
-        "settings": {**asdict(chosen.config), **asdict(limits)},
-        "assumptions": {"data": data.source, **made.assumptions()},
+        "settings": {**asdict(trainer.config), **asdict(trainer.limits)},
+        "assumptions": {"data": data.source, **made.assumptions(), **trainer.told},
         "run": identity,
     }
     if run is not None:
@@ -146,25 +151,34 @@ def spelled(examples: Examples) -> Examples:
     return Examples(tuple(examples.inputs), outputs)
 
 
-def score(network: Network, task: Task, examples: Examples) -> dict[str, Any]:
-    """As :func:`nsr.experiment.score`; an input is answered if the network knows all its words."""
-    right = np.array(solved(network, spelled(examples)))
-    answered = np.array([network.words_in.has(sentence) for sentence in examples.inputs])
+def score(trainer: Trainer, task: Task, examples: Examples) -> dict[str, Any]:
+    """As :func:`nsr.experiment.score`."""
+    right, answered, figures = trainer.answer(examples)
     return {
         "accuracy": _percent(right),
         "answered": _percent(answered),
         "accuracy_of_answered": _percent(right[answered]) if answered.any() else None,
         "count": len(examples),
         "subsets": {name: _percent(right[indices]) for name, indices in task.subsets(examples).items()},
+        **figures,
     }
 
 
-def drawn_examples(examples: Examples, most: int, seed: int) -> Examples:
+def drawn_examples(examples: Examples, most: int, seed: int, *, spread: bool = False) -> Examples:
     """So many of the examples, those that :meth:`nsr.model.NSR.fit` draws; 0 for all."""
-    count = len(examples)
-    if not most or count <= most:
+    if not most or len(examples) <= most:
         return examples
-    return examples.take(np.sort(np.random.default_rng([seed, count]).choice(count, most, replace=False)).tolist())
+    lengths = examples.inputs.lengths if spread else np.zeros(len(examples), np.int64)
+    return examples.take(draw(lengths, most, seed, spread).tolist())
+
+
+def _network_trainer(
+    model: str, chosen: Preset, used: Examples, epochs: int | None, minutes: float | None, seed: int
+) -> NetworkTrainer:
+    train, validation = cut(used, seed)
+    network = make_network(model, chosen.config, used, torch.Generator().manual_seed(seed))
+    epochs = epochs or math.ceil(chosen.updates / math.ceil(len(train) / chosen.config.batch))
+    return NetworkTrainer(network, train, validation, Limits(epochs, minutes, chosen.patience), seed)
 
 
 def _fit(
@@ -174,12 +188,11 @@ def _fit(
     began: float,
     checkpoint_seconds: float,
     progress: bool,
-    an_epoch: int,
 ) -> str:
     """Train to the end with a bar and checkpoints; the name of the limit that ended it."""
     saved = time.perf_counter()
     with tqdm(
-        total=trainer.limits.epochs * an_epoch,
+        total=trainer.limits.epochs * trainer.an_epoch,
         initial=trainer.progress.updates,
         disable=not progress,
         unit=" updates",

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from nsr.baselines.abductive import ABLKIT
 from nsr.baselines.recurrent import Recurrent, RecurrentConfig
 from nsr.baselines.seq2seq import Network, NetworkConfig
 from nsr.baselines.transformer import Transformer, TransformerConfig
@@ -92,7 +93,7 @@ def preset(model: str, size: str, task: str) -> Preset:
         ConfigError: there is no such baseline or size.
     """
     if model not in MODELS:
-        raise ConfigError(f"unknown model {model!r}; known models: {', '.join(MODELS)}")
+        raise ConfigError(f"unknown model {model!r}; known models: {', '.join((*MODELS, ABLKIT))}")
     if size not in SIZES:
         raise ConfigError(f"size must be one of {', '.join(SIZES)}, not {size!r}")
     kind = MODELS[model]

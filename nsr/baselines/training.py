@@ -1,5 +1,7 @@
 """Training of a baseline: until it has seen the examples often enough, has had its time, or gets no better.
 
+:class:`Trainer` is what all baselines share, :class:`NetworkTrainer` trains sequence-to-sequence networks.
+
 After each epoch the network answers a part of the training examples that it does not learn from. The weights that
 answer most of them, the latest of several, are the ones it ends with: by accuracy and not by loss, which says little
 about generalisation (Csordas, Irie and Schmidhuber 2021, arXiv 2108.12284).
@@ -13,14 +15,16 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from nsr.baselines.seq2seq import (
     Network,
@@ -98,28 +102,64 @@ def cut(examples: Examples, seed: int) -> tuple[Examples, Examples]:
     return examples.take(np.sort(order[count:]).tolist()), examples.take(np.sort(order[:count]).tolist())
 
 
-class Trainer:
+class Answers(NamedTuple):
+    """How examples were answered.
+
+    Attributes:
+        right: which were answered right, shape (B,).
+        answered: which were answered at all, shape (B,).
+        figures: what else a test is to say.
+    """
+
+    right: np.ndarray
+    answered: np.ndarray
+    figures: Mapping[str, Any] = MappingProxyType({})
+
+
+class Trainer(ABC):
     """Trains a network; :meth:`files` and :meth:`restore` keep its state.
 
     Args:
         model: the network, changed in place.
-        train: what it learns from.
+        optimizer: of its weights; keeps tensors only.
         validation: what its weights are chosen by.
         limits: when to end.
         seed: source of all randomness.
-
-    Raises:
-        InputError: an input is empty.
     """
 
-    def __init__(self, model: Network, train: Examples, validation: Examples, limits: Limits, seed: int) -> None:
-        self.model, self.validation, self.limits, self.seed = model, validation, limits, seed
-        self.inputs = encode_inputs(model, train.inputs)
-        self.outputs = [model.words_out.encode(output) for output in train.outputs]
-        self.optimizer = make_optimizer(model)
+    config: Any  # a dataclass of hyperparameters
+    told: ClassVar[Mapping[str, Any]] = MappingProxyType({})  # what training is told besides inputs and results
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, validation: Examples, limits: Limits, seed: int
+    ) -> None:
+        self.model, self.optimizer, self.validation = model, optimizer, validation
+        self.limits, self.seed = limits, seed
         self.progress = Progress()
         self._best: dict[str, Tensor] = {}
         self._resumed = time.perf_counter()
+
+    @property
+    @abstractmethod
+    def learned_from(self) -> int:
+        """How many examples are learned from."""
+
+    @property
+    @abstractmethod
+    def an_epoch(self) -> int:
+        """How many batches an epoch has."""
+
+    @abstractmethod
+    def batches(self) -> Sequence[Sequence[int]]:
+        """The rows of the training examples in the batches of the next epoch."""
+
+    @abstractmethod
+    def learn(self, rows: Sequence[int]) -> tuple[float, int]:
+        """Learn from a batch; the mean loss of its words, and how many these were."""
+
+    @abstractmethod
+    def answer(self, examples: Examples) -> Answers:
+        """Answer the inputs of examples."""
 
     @property
     def seconds(self) -> float:
@@ -180,14 +220,11 @@ class Trainer:
     def _epoch(self, on_update: Callable[[], None]) -> None:
         """What is left of an epoch, or of the time; then validation."""
         progress = self.progress
-        batches = list(
-            length_batches(self.inputs, self.outputs, self.model.config.batch, self._generator(progress.epoch))
-        )
+        batches = self.batches()
         self.model.train()
         for rows in batches[progress.batch :]:
-            with randomness_of(self._generator(progress.epoch, progress.batch + 1)):
-                inputs, outputs = [self.inputs[row] for row in rows], [self.outputs[row] for row in rows]
-                loss, words = train_batch(self.model, self.optimizer, inputs, outputs)
+            with randomness_of(self.generator(progress.epoch, progress.batch + 1)):
+                loss, words = self.learn(rows)
             progress.loss += loss * words
             progress.words += words
             progress.batch += 1
@@ -203,11 +240,11 @@ class Trainer:
     def _validate(self, share: float) -> None:
         """Answer the validation part after this share of an epoch, and keep the weights if they are best."""
         progress = self.progress
-        accuracy = 100 * sum(solved(self.model, self.validation)) / len(self.validation)
+        accuracy = 100 * float(self.answer(self.validation).right.mean())
         record = {
             "epoch": round(progress.epoch + share, 3),
             "updates": progress.updates,
-            "loss": progress.loss / progress.words,
+            "loss": progress.loss / max(progress.words, 1),
             "validation": accuracy,
             "seconds": round(self.seconds, 3),
         }
@@ -218,7 +255,7 @@ class Trainer:
             progress.best = record
             self._best = {name: weights.clone() for name, weights in self.model.state_dict().items()}
 
-    def _generator(self, *numbers: int) -> torch.Generator:
+    def generator(self, *numbers: int) -> torch.Generator:
         """Randomness that belongs to an epoch, or to an update of it."""
         drawn = np.random.SeedSequence([self.seed, *numbers]).generate_state(1, np.uint64)
         return torch.Generator().manual_seed(int(drawn[0] >> 1))
@@ -226,3 +263,51 @@ class Trainer:
     def _pause(self) -> None:
         """Count the seconds until now."""
         self.progress.seconds, self._resumed = self.seconds, time.perf_counter()
+
+
+class NetworkTrainer(Trainer):
+    """Trains a sequence-to-sequence network.
+
+    Args:
+        model: the network, changed in place.
+        train: what it learns from.
+        validation: what its weights are chosen by.
+        limits: when to end.
+        seed: source of all randomness.
+
+    Raises:
+        InputError: an input is empty.
+    """
+
+    model: Network
+
+    def __init__(self, model: Network, train: Examples, validation: Examples, limits: Limits, seed: int) -> None:
+        super().__init__(model, make_optimizer(model), validation, limits, seed)
+        self.config = model.config
+        self.inputs = encode_inputs(model, train.inputs)
+        self.outputs = [model.words_out.encode(output) for output in train.outputs]
+
+    @property
+    def learned_from(self) -> int:
+        """All."""
+        return len(self.inputs)
+
+    @property
+    def an_epoch(self) -> int:
+        """See :meth:`Trainer.an_epoch`."""
+        return math.ceil(len(self.inputs) / self.config.batch)
+
+    def batches(self) -> list[Sequence[int]]:
+        """Those of similar lengths."""
+        generator = self.generator(self.progress.epoch)
+        return list(length_batches(self.inputs, self.outputs, self.model.config.batch, generator))
+
+    def learn(self, rows: Sequence[int]) -> tuple[float, int]:
+        """An update."""
+        inputs, outputs = [self.inputs[row] for row in rows], [self.outputs[row] for row in rows]
+        return train_batch(self.model, self.optimizer, inputs, outputs)
+
+    def answer(self, examples: Examples) -> Answers:
+        """An input is answered if the network knows all its words."""
+        answered = [self.model.words_in.has(sentence) for sentence in examples.inputs]
+        return Answers(np.array(solved(self.model, examples)), np.array(answered))

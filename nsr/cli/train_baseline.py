@@ -14,11 +14,11 @@ EXAMPLE = "nsr train-baseline scan --split length --model lstm --minutes 2 --out
 
 def add_arguments(parser: Parser) -> None:
     """The model, its size and limits, and the options of the tasks."""
-    from nsr.baselines.presets import MODELS, SIZES
+    from nsr.baselines.presets import ABLKIT, MODELS, SIZES
 
     parser.usage = f"{parser.prog} TASK --model M [--split S] [--seed N] [--size Z] [--out RUN] ..."
     add_run_options(parser, "metrics")
-    parser.add_argument("--model", metavar="M", required=True, help=f"one of: {', '.join(MODELS)}")
+    parser.add_argument("--model", metavar="M", required=True, help=f"one of: {', '.join((*MODELS, ABLKIT))}")
     parser.add_argument(
         "--size", metavar="Z", default=SIZES[0], help=f"hyperparameters: {', '.join(SIZES)} (default {SIZES[0]})"
     )

@@ -84,9 +84,7 @@ class ImageTable(RunTable):
         Raises:
             ConfigError: the row needs handwriting, and no data folder is given.
         """
-        if case.handwriting and data_dir is None:
-            raise ConfigError(f"needs {HANDWRITING}; name its folder by --data-dir")
-        source = {"symbols": str(data_dir / HANDWRITING)} if case.handwriting else {}
+        source = {"symbols": handwriting(data_dir)} if case.handwriting else {}
         return trainings_of("hint", "hint", seeds, {"input": "images", **source, **case.settings})
 
     def row(self, case: ImageVariant, seeds: Sequence[int], models: Sequence[NSR]) -> ImageRow:
@@ -126,6 +124,17 @@ class ImageTable(RunTable):
         header = (*header, "symbols found", "seeds", "seconds")
         cells = [*self.all_cells(rows), *((label, *figures) for label, figures in self.published.items())]
         return markdown(self.title, header, cells) + (f"\n{self.note}\n" if self.note else "")
+
+
+def handwriting(data_dir: Path | None) -> str:
+    """The file of handwriting in the data folder.
+
+    Raises:
+        ConfigError: no data folder is given.
+    """
+    if data_dir is None:
+        raise ConfigError(f"needs {HANDWRITING}; name its folder by --data-dir")
+    return str(data_dir / HANDWRITING)
 
 
 def read_separately(model: NSR) -> float:
