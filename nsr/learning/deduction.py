@@ -184,7 +184,7 @@ def deduce(
             missing = np.flatnonzero(found.row < 0)
             if not len(missing):
                 break
-            again = _deduce(wider, [inputs[index] for index in missing], FALLBACK_WIDTH, FALLBACK_WIDTH)
+            again = _deduce(wider, [inputs[index] for index in missing.tolist()], FALLBACK_WIDTH, FALLBACK_WIDTH)
             found = found.complete(missing, again)
     return found
 

@@ -27,7 +27,7 @@ class Contest:
     official: bool = True
 
     @property
-    def settings(self) -> dict[str, int]:
+    def settings(self) -> dict[str, Any]:
         """Those of all models."""
         return {"examples": self.examples} if self.examples else {}
 
@@ -134,8 +134,8 @@ class BaselineTable:
 
     def to_markdown(self, rows: Sequence[BaselineRow]) -> str:
         """The table: accuracies in percent, seconds and epochs of one run."""
-        header = ("", "data", "model", "size", "minutes at most", "examples", "seeds", "accuracy, mean", "worst")
-        header = (*header, "seconds to what is tested", "in all", "epochs", "ended by")
+        header = ["", "data", "model", "size", "minutes at most", "examples", "seeds", "accuracy, mean", "worst"]
+        header += ["seconds to what is tested", "in all", "epochs", "ended by"]
         cells = [
             (
                 row.label,

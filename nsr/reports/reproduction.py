@@ -46,7 +46,7 @@ class Table(Protocol):
 
 
 def _scan_ablations() -> Iterator[Variant]:
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         "default": {},
         "no grammar mask": {"grammar_mask": False},
         "identity of symbols always seen": {"embed": "identity"},
@@ -60,6 +60,14 @@ def _scan_ablations() -> Iterator[Variant]:
     yield Variant("length, no curriculum", "length", {"curriculum": "none"})
 
 
+HINT_ABLATIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "left-arcs early": {"oracle": "early"},
+    "constants may take dependents": {"constants": False},
+    "constants keep their identities": {"share_constants": False},
+    "patterns of dependents not weighed": {"patterns": False},
+    "no replay of unsolved expressions": {"replay": False},
+}
 PCFG_PUBLISHED = published.columns("pcfg")
 PCFG_SOURCES = f"{JAIR} NSR paper: Li et al. (2024), arXiv 2210.01603, abstract."
 TENTH = 7_779  # examples of 10k/train
@@ -139,17 +147,7 @@ TABLES: dict[str, Table] = {
     ),
     "hint-ablations": SubsetTable(
         "HINT, ablations",
-        {
-            label: {**FEW, **settings}
-            for label, settings in {
-                "default": {},
-                "left-arcs early": {"oracle": "early"},
-                "constants may take dependents": {"constants": False},
-                "constants keep their identities": {"share_constants": False},
-                "patterns of dependents not weighed": {"patterns": False},
-                "no replay of unsolved expressions": {"replay": False},
-            }.items()
-        },
+        {label: {**FEW, **settings} for label, settings in HINT_ABLATIONS.items()},
         note="Learned from expressions of at most 13 tokens out of 10,000, in at most 5 rounds a stage, so that what "
         "does not converge ends.",
     ),

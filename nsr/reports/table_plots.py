@@ -25,7 +25,7 @@ OKABE_ITO = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#0000
 MARKERS = "osD^vPX*"
 DASHES = ("-", "--", ":", "-.")
 ACROSS = 4  # panels in a row
-BELOW = {"loc": "outside lower center", "frameon": False, "fontsize": 8}  # of a legend
+BELOW: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 8}  # of a legend
 MARKED = 8  # points of a line that have a marker
 REST = "the rest"
 PHASES = {  # colour and hatch
@@ -125,10 +125,12 @@ def _sizes(trainings: Trained, runs: Runs) -> Figure:
                 accuracy = statistics.mean(subsets[name] for subsets in found if name in subsets)
                 by_kind.setdefault(size[1], {}).setdefault(label, []).append((int(size[2]), accuracy))
     figure, panels = _panels(len(by_kind), width=4.2, height=3.4)
+    from matplotlib.ticker import MaxNLocator
+
     for axes, (kind, series) in zip(panels, by_kind.items(), strict=True):
         _lines(axes, series)
         axes.set(xlabel=kind, ylim=(-4, 104))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     _label_left(panels, "accuracy, %")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, **BELOW, ncols=2)
@@ -191,12 +193,12 @@ def _lines(axes: Axes, series: Series) -> None:
         across, up = zip(*points, strict=True)
         thin = 1 - place / max(1, len(series))
         every = -(-len(points) // MARKED)
-        looks = {"linewidth": 1 + 2.5 * thin, "markersize": 3 + 3 * thin, "markevery": (place % every, every)}
-        axes.plot(across, up, label=label, **looks, **style)
+        width, size = 1 + 2.5 * thin, 3 + 3 * thin
+        axes.plot(across, up, label=label, linewidth=width, markersize=size, markevery=(place % every, every), **style)
     _plain(axes)
 
 
-def _styles() -> Iterator[dict[str, str]]:
+def _styles() -> Iterator[dict[str, Any]]:
     """Looks of lines, without end."""
     looks = zip(cycle(OKABE_ITO), cycle(MARKERS), cycle(DASHES), strict=False)
     return ({"color": color, "marker": marker, "linestyle": dashes} for color, marker, dashes in looks)
