@@ -75,7 +75,7 @@ def take_ragged(bounds: np.ndarray, indices: Sequence[int]) -> tuple[np.ndarray,
     return np.repeat(starts - chosen[:-1], sizes) + np.arange(chosen[-1]), chosen
 
 
-def ragged_to_padded(rows: list[np.ndarray] | list[tuple[int, ...]], fill: int) -> tuple[np.ndarray, np.ndarray]:
+def ragged_to_padded(rows: Sequence[np.ndarray] | Sequence[Sequence[int]], fill: int) -> tuple[np.ndarray, np.ndarray]:
     """Stack integer sequences of different lengths.
 
     Returns:

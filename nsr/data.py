@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,7 @@ def _published(name: str) -> Task:
     return task
 
 
-def _verdict(root: Path, files: dict[str, File], kind: str, advice: str) -> Verdict:
+def _verdict(root: Path, files: Mapping[str, File], kind: str, advice: str) -> Verdict:
     """How files differ from what they must be."""
     faults = {root / name: file.fault(root / name) for name, file in files.items()}
     named = tuple(f"{path}: {fault}" for path, fault in faults.items() if fault)

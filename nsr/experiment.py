@@ -81,7 +81,7 @@ def train(
     """
     began = time.perf_counter()
     model = untrained(task, seed, settings)
-    made = model.task
+    made = model.required_task
     split = split or made.default_split
     check_device(model.config.images.device)
     if from_run is not None:
@@ -184,7 +184,7 @@ def examples_of(
     data = data_of(model, split, data_dir)
     examples = data.test if part == "test" else data.validation
     if examples is None:
-        raise ConfigError(f"{model.task.name} has no {part} examples; parts: test")
+        raise ConfigError(f"{model.required_task.name} has no {part} examples; parts: test")
     return examples
 
 
@@ -248,6 +248,7 @@ class Run:
         self.folder = folder
         self.identity = identity
         self.checkpoint = folder / "checkpoint"
+        self.history: list[dict[str, Any]] = []  # of the checkpoint that was restored
 
     def finished(self, resume: bool) -> bool:
         """Whether the run is complete already.
@@ -285,7 +286,7 @@ class Run:
         self.require_same(state["run"], saved, model)
         model.adopt(saved)
         entries = {
-            Key(symbol, arity): replace(saved.lexicon.entries[symbol, arity], agreement=agreement, support=support)
+            Key(symbol, arity): replace(saved.lexicon.entries[Key(symbol, arity)], agreement=agreement, support=support)
             for symbol, arity, agreement, support in state["entries"]
         }
         model.modules.lexicon = replace(saved.lexicon, entries=entries)
@@ -305,8 +306,9 @@ class Run:
         Raises:
             RunError: they differ in a setting.
         """
-        found = {**run, **_flat(saved.config), **saved.task.assumptions()}
-        for name, wanted in {**self.identity, **_flat(model.config), **model.task.assumptions()}.items():
+        found = {**run, **_flat(saved.config), **saved.required_task.assumptions()}
+        wished = {**self.identity, **_flat(model.config), **model.required_task.assumptions()}
+        for name, wanted in wished.items():
             if found.get(name, wanted) != wanted:
                 raise RunError(
                     f"{self.folder} was begun with {name} = {found[name]!r}, not {wanted!r}; choose another folder"
@@ -354,7 +356,7 @@ class _History:
         self.run = run
         self.began = began
         self.checkpoint_seconds = checkpoint_seconds
-        self.records: list[dict[str, Any]] = [] if start is None else run.history
+        self.records: list[dict[str, Any]] = [] if run is None else run.history
         self.saved = time.perf_counter()
         self.bar = tqdm(
             disable=not progress or rank() > 0, unit=" rounds", file=sys.stderr, desc="learning", leave=False
@@ -390,7 +392,7 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
             "available": len(data.train),
             "used": model.used,
             "learned_from": len(model.learned_from),
-            **(review(model, data.train) if model.task.own else {}),
+            **(review(model, data.train) if model.required_task.own else {}),
         },
         "seconds": {
             "total": round(time.perf_counter() - began, 3),
@@ -407,7 +409,7 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
             "curriculum": model.config.learning.curriculum,
             **asdict(model.config.knowledge),
             **({"perception": "tokens"} if isinstance(model.modules.perception, TokenPerception) else {}),
-            **model.task.assumptions(),
+            **model.required_task.assumptions(),
         },
     }
 

@@ -19,7 +19,7 @@ from nsr._version import __version__
 from nsr.errors import ExportError
 from nsr.learning.deduction import deduce, execute
 from nsr.model import NSR, show
-from nsr.perception.tokens import LITERAL, TokenPerception
+from nsr.perception.tokens import LITERAL, TokenPerception, words_of
 from nsr.runs import write_file
 from nsr.semantics.closed_forms import closed_form, form_text
 from nsr.semantics.programs import Apply, Fix, Term, subterms
@@ -96,7 +96,7 @@ def compile_model(model: NSR, sentences: Sequence[Tokens]) -> dict[str, str]:
     Raises:
         ExportError: what it does is no deterministic grammar.
     """
-    perception = model.modules.perception
+    perception = words_of(model.modules.perception)
     alike = _alike(model)
     places, became = merge(_places(model, sentences), perception.literal)
     words: dict[int, list[str]] = {symbol: [] for symbol in became.values()}
@@ -111,7 +111,7 @@ def compile_model(model: NSR, sentences: Sequence[Tokens]) -> dict[str, str]:
 def _alike(model: NSR) -> np.ndarray:
     """The first symbol that parses like each one, for literals themselves; shape (S,)."""
     alike = model.modules.parser.alike()
-    literal = model.modules.perception.literal
+    literal = words_of(model.modules.perception).literal
     if literal is not None:
         alike[literal] = literal
     return alike
@@ -119,7 +119,7 @@ def _alike(model: NSR) -> np.ndarray:
 
 def _probe(model: NSR, sentences: Sequence[Tokens]) -> list[Tokens]:
     """Short sentences that the learned grammar licenses, with units together that the given sentences may lack."""
-    perception = model.modules.perception
+    perception = words_of(model.modules.perception)
     words = dict(enumerate(perception.words))
     if perception.literal is not None:
         words[perception.literal] = next(

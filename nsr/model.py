@@ -26,7 +26,7 @@ from nsr.learning.knowledge import given_lexicon, gold_names, perceive
 from nsr.learning.training import Clock, OnRound, Position, Trainer
 from nsr.perception.images import ImagePerception, pictures
 from nsr.perception.perception import Perception
-from nsr.perception.tokens import TokenPerception
+from nsr.perception.tokens import TokenPerception, words_of
 from nsr.pictures import PackedPictures, Pictures
 from nsr.runs import parse_json, read_folder, to_json, write_folder
 from nsr.semantics.execution import Executor
@@ -43,6 +43,7 @@ from nsr.tasks.task import Task, Tokens
 SYNTAX = "syntax.lark"  # the user's grammar in a run folder
 Input = str | Sequence[str] | Pictures | Sequence[np.ndarray] | Sequence[Any]
 NEEDS_PERCEPTION = "was made with a perception of its own; load it with nsr.load(folder, perception=...)"
+NO_IMAGES = "a model that reads images cannot build on another; leave out --from"
 HAS_PERCEPTION = "reads its inputs by itself; load it without a perception"
 
 
@@ -82,8 +83,8 @@ class NSR:
         seed: int = 0,
         **settings: Any,
     ) -> None:
-        named = isinstance(perception, str)
-        self.config = Config.of(**settings, perception=perception if named else "learned")
+        own = None if isinstance(perception, str) else perception
+        self.config = Config.of(**settings, perception=perception if own is None else "learned")
         self.primitives = primitive_set(primitives)
         self.task = task
         self.seed = seed
@@ -92,7 +93,7 @@ class NSR:
         self.learned_from: set[int] = set()  # training examples that were not just checked but learned from
         self.used = 0  # training examples that were looked at
         self.clock = Clock()
-        self._perception = None if named else perception
+        self._perception = own
         self._modules: Modules | None = None
         self._base: NSR | None = None
         self._syntax: OwnSyntax | None = None
@@ -112,6 +113,17 @@ class NSR:
     def lexicon(self) -> Lexicon:
         """The learned programs."""
         return self.modules.lexicon
+
+    @property
+    def required_task(self) -> Task:
+        """The task of a model that needs one.
+
+        Raises:
+            ConfigError: it has none.
+        """
+        if self.task is None:
+            raise ConfigError("only a task can give perception, syntax or semantics; leave them learned")
+        return self.task
 
     def build_on(self, base: NSR) -> NSR:
         """Let the next :meth:`fit` start from all that another model knows and learn only the words that are new.
@@ -151,8 +163,7 @@ class NSR:
         if len(inputs) != len(outputs):
             raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
         drawn = self._drawn(inputs)
-        sentences = (self.encode(inputs[index]) for index in drawn)
-        pairs = list(zip(sentences, (self._value(outputs[index]) for index in drawn), strict=True))
+        pairs = [(self.encode(inputs[index]), self._value(outputs[index])) for index in drawn]
         if self._perception is None:
             pairs = list(dict.fromkeys(pairs))
         if not pairs:
@@ -199,18 +210,23 @@ class NSR:
         self._modules = Modules(perception, parser, lexicon, Executor(self.config.learning.max_length))
         return self
 
-    def _begin(self, sentences: list[Tokens], values: list[Value]) -> None:
+    def _begin(self, sentences: list[Any], values: list[Value]) -> None:
         """Modules that know nothing."""
         if isinstance(sentences[0], Pictures):
+            if self._base is not None:
+                raise ConfigError(NO_IMAGES)
             if self._perception is not None:
                 raise ConfigError("images of a task are read by its own perception; leave out perception")
             self._ground(sentences, values)
             return
         self._syntax = None
-        perception, literals = self._perception, set()
-        if perception is None:
+        perception: Perception
+        literals: set[str] = set()
+        if self._perception is None:
             perception = perceive(sentences, values, self.config.knowledge)
             literals = {word for each in sentences for word in each}.difference(perception.words)
+        else:
+            perception = self._perception
         if self.primitives.value_type is Type.LIST:
             self.constants = tuple(sorted({token for value in values for token in value} - literals))
         self.learned_from.clear()
@@ -236,7 +252,7 @@ class NSR:
                 space = Space(self.primitives, self.constants, self.config.learning.max_length)
                 found = ground(perception, packed, values, space, self.config, generator)
                 if {knowledge.syntax, knowledge.semantics} != {"learned"}:  # by words, so symbols must be some
-                    gold = parse_lexicon(self._required_task().gold_lexicon, None, self.primitives)
+                    gold = parse_lexicon(self.required_task.gold_lexicon, None, self.primitives)
                     perception.rename(gold_names(found, gold, executor))
                     found = replace(found, symbols=perception.symbols)
         given = given_lexicon(perception, knowledge)
@@ -246,7 +262,7 @@ class NSR:
 
     def _label(self, perception: ImagePerception, inputs: PackedPictures) -> None:
         """Train perception with the labels of the training images."""
-        labels = np.array(self._required_task().gold_labels(self.seed))
+        labels = np.array(self.required_task.gold_labels(self.seed))
         names = tuple(sorted(set(labels.tolist()) - {""}))
         perception.grow(len(names))
         perception.rename(names)
@@ -256,7 +272,7 @@ class NSR:
 
     def _with_gold(self, given: Lexicon) -> Lexicon:
         """What is given, and the right programs: how many arguments a word has, but not where these stand."""
-        gold = parse_lexicon(self._required_task().gold_lexicon, given.symbols, self.primitives, partial=True)
+        gold = parse_lexicon(self.required_task.gold_lexicon, given.symbols, self.primitives, partial=True)
         entries = {
             key: replace(
                 entry, signatures=frozenset(Signature(left, key.arity - left) for left in range(key.arity + 1))
@@ -264,11 +280,6 @@ class NSR:
             for key, entry in gold.entries.items()
         }
         return replace(given, entries={**entries, **given.entries})
-
-    def _required_task(self) -> Task:
-        if self.task is None:
-            raise ConfigError("only a task can give perception, syntax or semantics; leave them learned")
-        return self.task
 
     def _own_syntax(self) -> OwnSyntax:
         """The user's grammar, read once a training."""
@@ -288,11 +299,11 @@ class NSR:
 
     def _extend(self, base: Modules, sentences: list[Tokens]) -> Modules:
         """The modules of another model, and the words of these sentences."""
-        perception = base.perception.extended(sentences)
+        perception = words_of(base.perception).extended(sentences)
         given = replace(base.lexicon, symbols=perception.symbols)
         parser = self._parser(given)
         parser.scorer.adopt(base.parser.scorer)
-        parser.license(base.parser.grammar.extended(len(perception.symbols)))
+        parser.license(base.parser.learned_grammar.extended(len(perception.symbols)))
         return Modules(perception, parser, given, Executor(self.config.learning.max_length))
 
     def _parser(self, given: Lexicon) -> Parser:
@@ -301,7 +312,7 @@ class NSR:
         grammar = DependencyGrammar.of(given, self.config.knowledge.between, self.config.search.max_arity)
         parser = Parser(len(given.symbols), self.config.parser, generator, grammar)
         if self.config.knowledge.syntax == "given":
-            parser.gold = GoldTrees(given.symbols, self._required_task().gold_heads)
+            parser.gold = GoldTrees(given.symbols, self.required_task.gold_heads)
         elif self.config.knowledge.own_syntax:
             parser.gold = GoldTrees(given.symbols, self._own_syntax().heads)
         return parser
@@ -315,9 +326,10 @@ class NSR:
             lengths = inputs.lengths
         else:
             lengths = np.array([len(self.encode(each)) for each in inputs], np.int64)
-        return draw(lengths, learning.examples, self.seed, learning.spread).tolist()
+        drawn: list[int] = draw(lengths, learning.examples, self.seed, learning.spread).tolist()
+        return drawn
 
-    def _chosen(self, sentences: list[Tokens]) -> list[int]:
+    def _chosen(self, sentences: list[Any]) -> list[int]:
         """The examples to learn from: all, unless the configuration limits their length or number."""
         learning = self.config.learning
         chosen = [
@@ -331,14 +343,15 @@ class NSR:
             raise ConfigError(f"no training example has at most {learning.max_tokens} tokens; raise max_tokens")
         return chosen
 
-    def encode(self, sentence: Input) -> Tokens:
+    def encode(self, sentence: Input) -> Any:
         """A sentence as tokens: text as the task (if any) reads it, tokens, images and all else as they are.
 
         Raises:
             InputError: it is empty, or the task cannot read it.
         """
+        tokens: Any = sentence
         if isinstance(sentence, Pictures):
-            tokens = sentence
+            pass
         elif not isinstance(sentence, str):
             tokens = tuple(sentence)
             if tokens and isinstance(tokens[0], np.ndarray) and self._perception is None:
@@ -441,15 +454,17 @@ class NSR:
             "settings": self.config.to_json(),
         }
         perception, weights = modules.perception, {}
+        vocabulary: dict[str, Any] = {"kind": "own", "symbols": list(perception.symbols)}
         if isinstance(perception, ImagePerception):
             weights = {"perception.safetensors": perception.weights()}
-        own = {"kind": "own", "symbols": list(perception.symbols)}
+        if self._perception is None and isinstance(perception, ImagePerception | TokenPerception):
+            vocabulary = perception.to_json()
         syntax = {} if self._syntax is None else {SYNTAX: self._syntax.text.encode()}
         return {
             **weights,
             **syntax,
             "config.json": to_json(config),
-            "vocabulary.json": to_json(perception.to_json() if self._perception is None else own),
+            "vocabulary.json": to_json(vocabulary),
             "lexicon.nsr": modules.lexicon.to_text().encode(),
             "grammar.json": to_json(grammar.to_json()),
             "parser.safetensors": safetensors.save(modules.parser.scorer.state_dict()),
@@ -459,7 +474,8 @@ class NSR:
         """Take over what another model has learned."""
         self.constants, self._modules, self._syntax = other.constants, other.modules, other._syntax
         if self._base is not None:  # what was given is not in the files of a run
-            given = self._extend(self._base.modules, [other.modules.perception.words]).parser.given
+            words = words_of(other.modules.perception).words
+            given = self._extend(self._base.modules, [words]).parser.given_grammar
             self._modules = replace(other.modules, parser=other.modules.parser.given_that(given))
 
     def save(self, folder: str | Path) -> None:

@@ -51,7 +51,8 @@ class Pictures:
     @property
     def images(self) -> np.ndarray:
         """The images themselves, shape (N, height, width)."""
-        return self.pool.images[self.ids]
+        chosen: np.ndarray = self.pool.images[self.ids]
+        return chosen
 
 
 class PackedPictures(Sequence[Pictures]):

@@ -11,6 +11,7 @@ import numpy as np
 
 from nsr.learning.deduction import Deduction
 from nsr.model import NSR
+from nsr.perception.images import images_of
 from nsr.pictures import PackedPictures
 from nsr.tasks.task import Examples
 
@@ -38,7 +39,7 @@ class Recognition:
     @classmethod
     def of(cls, model: NSR, examples: Examples, found: Deduction) -> Recognition:
         """Compare what a model derived from examples with their gold symbols."""
-        perception = model.modules.perception
+        perception = images_of(model.modules.perception)
         packed = PackedPictures.of(list(examples.inputs))
         tokens = [token for sentence in examples.tokens for token in sentence]
         labels = tuple(sorted(set(tokens)))

@@ -107,8 +107,8 @@ def look_up(pairs: Mapping[Sequence[str], int]) -> NSR:
     model = NSR("int", perception=perception).assemble(lexicon)
     reading = perception.read(list(pairs))
     places = np.arange(reading.symbols.shape[2])
-    last = reading.lengths[:, None] - 1
-    chains = np.where(places < last, places + 1, np.where(places == last, ROOT, ABSENT))
+    ends = reading.lengths[:, None] - 1
+    chains = np.where(places < ends, places + 1, np.where(places == ends, ROOT, ABSENT))
     shares = np.full(len(pairs), 1 / len(pairs))
     model.modules.parser.fit(reading.symbols[:, 0], chains, reading.lengths, shares, torch.Generator().manual_seed(0))
     return model

@@ -208,6 +208,14 @@ def test_only_a_task_can_give_labels():
         nsr.NSR("int", perception="given").fit(inputs, values)
 
 
+def test_models_of_images_do_not_build_on_others_nor_others_on_them(learned):
+    inputs, _ = pictured(["3"])
+    with pytest.raises(ConfigError, match="cannot build on another"):
+        nsr.NSR("int").build_on(nsr.NSR("int")).fit(inputs, [3])
+    with pytest.raises(ConfigError, match="does not read words"):
+        nsr.NSR("int", **HINT).build_on(learned[0]).fit(["one"], [1])
+
+
 def test_names_are_given_by_meaning():
     gold = parse_lexicon(
         '"one" = 1\n"two" = 2\nx0 "plus" x1 = (fix (if0 x0 x1 (incr (rec (decr0 x0) x1))))\n"e" = empty', None, INT

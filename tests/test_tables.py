@@ -323,7 +323,7 @@ def small(monkeypatch):
 
     monkeypatch.setattr(properties, "examples_of", inputs)
     grammar = SimpleNamespace(kinds=lambda: [0, 0])
-    parser, perception = SimpleNamespace(grammar=grammar), SimpleNamespace(symbols=["run", "walk"])
+    parser, perception = SimpleNamespace(learned_grammar=grammar), SimpleNamespace(symbols=["run", "walk"])
     models = [SimpleNamespace(modules=SimpleNamespace(parser=parser, perception=perception)) for _ in range(2)]
     monkeypatch.setattr(properties, "swap_matrix", lambda model, examples: (("run", "walk"), np.ones((2, 2))))
     monkeypatch.setattr(properties, "recursiveness", lambda model, inputs: 1.0)

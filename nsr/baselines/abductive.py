@@ -18,7 +18,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -95,17 +95,18 @@ class AbductiveTrainer(Trainer):
         self.config = config
         self.images = ImageConfig(device=usable("auto"))
         with seeded(seed):
-            network = SymbolNetwork(len(SYMBOLS), self.images).to(self.images.device)
-        optimizer = torch.optim.AdamW(network.parameters(), config.rate, weight_decay=self.images.image_decay)
-        super().__init__(network, optimizer, validation, limits, seed)
-        self.lengths: np.ndarray = train.inputs.lengths
+            self.network = SymbolNetwork(len(SYMBOLS), self.images).to(self.images.device)
+        optimizer = torch.optim.AdamW(self.network.parameters(), config.rate, weight_decay=self.images.image_decay)
+        super().__init__(self.network, optimizer, validation, limits, seed)
+        inputs = _pictures(train)
+        self.lengths = inputs.lengths
         short = np.flatnonzero(self.lengths <= config.longest)
         if not len(short):
             raise DataError(f"{ABLKIT} needs expressions of at most {config.longest} symbols; take more by --examples")
         self.train, self.lengths = train.take(short.tolist()), self.lengths[short]
-        self.prepared = prepare(train.inputs.pool.images)
+        self.prepared = prepare(inputs.pool.images)
         self.views = 1
-        self.augmented = Augmented(network, self.images)
+        self.augmented = Augmented(self.network, self.images)
         self.losses: list[tuple[float, int]] = []
         loss = nn.CrossEntropyLoss(label_smoothing=self.images.smoothing)
         loss.register_forward_hook(lambda _, given, mean: self.losses.append((mean.item(), len(given[0]))))
@@ -121,7 +122,7 @@ class AbductiveTrainer(Trainer):
         """See :meth:`nsr.baselines.training.Trainer.an_epoch`."""
         return math.ceil(len(self.train) / self.config.segment)
 
-    def batches(self) -> list[np.ndarray]:
+    def batches(self) -> list[list[int]]:
         """At random; in the first epoch, behind some of each length."""
         rng = np.random.default_rng([self.seed, self.progress.epoch])
         order = rng.permutation(len(self.train))
@@ -129,7 +130,8 @@ class AbductiveTrainer(Trainer):
             lengths = self.lengths[order]
             first = ranks(lengths) < self.config.first
             order = np.concatenate([order[first][np.argsort(lengths[first], kind="stable")], order[~first]])
-        return np.split(order, range(self.config.segment, len(order), self.config.segment))
+        segment = self.config.segment
+        return [order[start : start + segment].tolist() for start in range(0, len(order), segment)]
 
     def learn(self, rows: Sequence[int]) -> tuple[float, int]:
         """Read some expressions, revise what was read, and learn from that."""
@@ -156,9 +158,9 @@ class AbductiveTrainer(Trainer):
 
     def answer(self, examples: Examples) -> Answers:
         """Each image is read by itself; an input is answered if that is an expression that has a value."""
-        inputs: PackedPictures = examples.inputs
+        inputs = _pictures(examples)
         ids, places = np.unique(inputs.ids, return_inverse=True)
-        scores = classify_views(self.model, self.prepared[torch.from_numpy(ids)], self.views, self.images)
+        scores = classify_views(self.network, self.prepared[torch.from_numpy(ids)], self.views, self.images)
         symbols = [SYMBOLS[symbol] for symbol in scores.argmax(1).numpy()[places].tolist()]
         values = [value_of(symbols[start:end]) for start, end in itertools.pairwise(inputs.bounds)]
         right = [value == output for value, output in zip(values, examples.outputs, strict=True)]
@@ -166,6 +168,17 @@ class AbductiveTrainer(Trainer):
         alone = 100 * float((np.array(symbols) == np.array(gold)).mean())
         answered = np.array([value is not None for value in values])
         return Answers(np.array(right), answered, {"symbols": {"alone": round(alone, 4)}})
+
+
+def _pictures(examples: Examples) -> PackedPictures:
+    """The inputs, which are images.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    if not isinstance(examples.inputs, PackedPictures):
+        raise ConfigError(f"{ABLKIT} reads images, not tokens")
+    return examples.inputs
 
 
 def value_of(symbols: Sequence[str]) -> int | None:
@@ -186,7 +199,7 @@ def check(task: Task, size: str) -> None:
     ablkit()
 
 
-def ablkit() -> ModuleType:
+def ablkit() -> Any:
     """The library of that name, which is kept from writing logs.
 
     Raises:
@@ -211,16 +224,10 @@ def make_bridge(
         ConfigError: it is not installed.
     """
     library = ablkit()
-
-    class Knowledge(library.reasoning.KBBase):
-        """What expressions are, and what they are worth."""
-
-        def logic_forward(self, symbols: list[str]) -> int | None:
-            """The value of an expression, None if it has none."""
-            return value_of(symbols)
-
+    values = {"logic_forward": lambda self, symbols: value_of(symbols)}  # what expressions are worth
+    knowledge = type("Knowledge", (library.reasoning.KBBase,), values)
     wrapped = library.learning.BasicNN(
         network, loss, optimizer, device=device, batch_size=config.batch, num_epochs=1, stop_loss=None
     )
-    reasoner = library.reasoning.Reasoner(Knowledge(list(SYMBOLS)), "confidence", max_revision=config.revisions)
+    reasoner = library.reasoning.Reasoner(knowledge(list(SYMBOLS)), "confidence", max_revision=config.revisions)
     return library.bridge.SimpleBridge(library.learning.ABLModel(wrapped), reasoner, [])

@@ -168,7 +168,7 @@ def drawn_examples(examples: Examples, most: int, seed: int, *, spread: bool = F
     """So many of the examples, those that :meth:`nsr.model.NSR.fit` draws; 0 for all."""
     if not most or len(examples) <= most:
         return examples
-    lengths = examples.inputs.lengths if spread else np.zeros(len(examples), np.int64)
+    lengths = np.fromiter(map(len, examples.inputs), np.int64) if spread else np.zeros(len(examples), np.int64)
     return examples.take(draw(lengths, most, seed, spread).tolist())
 
 

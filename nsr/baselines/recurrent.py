@@ -49,8 +49,8 @@ class RecurrentState:
 
     def keep(self, rows: Tensor) -> RecurrentState:
         """The state of some of the sentences; ``rows`` (B,) is true for these."""
-        kept = self.recurrent
-        kept = tuple(each[:, rows] for each in kept) if isinstance(kept, tuple) else kept[:, rows]
+        found = self.recurrent
+        kept = (found[0][:, rows], found[1][:, rows]) if isinstance(found, tuple) else found[:, rows]
         return RecurrentState(self.memory[rows], self.padding[rows], kept)
 
 
@@ -61,7 +61,7 @@ class Recurrent(Network):
         self, words_in: Vocabulary, words_out: Vocabulary, config: RecurrentConfig, generator: torch.Generator
     ) -> None:
         """A network with random weights, drawn from ``generator``."""
-        super().__init__(words_in, words_out, config)
+        super().__init__(words_in, words_out, config, generator)
         size, cell = config.hidden, CELLS[config.cell]
         between_layers = config.dropout if config.layers > 1 else 0.0
         with randomness_of(generator):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,9 @@ from torch.nn import functional as F
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.tasks.task import Examples, Tokens
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MARK = 0  # the id that is no word: starts an output, ends it, and pads every batch
 IGNORED = -100  # a padded target, which the loss leaves out
@@ -104,12 +107,15 @@ class State(Protocol):
 class Network(nn.Module, ABC):
     """A sequence-to-sequence network with its words."""
 
-    def __init__(self, words_in: Vocabulary, words_out: Vocabulary, config: NetworkConfig) -> None:
+    def __init__(
+        self, words_in: Vocabulary, words_out: Vocabulary, config: NetworkConfig, generator: torch.Generator
+    ) -> None:
+        """A network without weights yet; its class draws them from ``generator``."""
         super().__init__()
         self.config, self.words_in, self.words_out = config, words_in, words_out
 
     @classmethod
-    def for_examples(cls, examples: Examples, config: NetworkConfig, generator: torch.Generator) -> Network:
+    def for_examples(cls, examples: Examples, config: NetworkConfig, generator: torch.Generator) -> Self:
         """A network with the words of these examples, and random weights drawn from ``generator``."""
         return cls(Vocabulary.of(examples.inputs), Vocabulary.of(examples.outputs), config, generator)
 
@@ -118,7 +124,7 @@ class Network(nn.Module, ABC):
         """Read inputs (B, S) of these lengths (B,), the longest S; padding changes nothing."""
 
     @abstractmethod
-    def decode(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
+    def decode(self, previous: Tensor, state: Any) -> tuple[Tensor, State]:
         """Logits (B, T, V) of the words that follow each of ``previous`` (B, T), and the state after them.
 
         Training passes all words of the outputs at once, prediction one word at a time.

@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +73,7 @@ class Transformer(Network):
         Raises:
             ConfigError: positions are relative, and x-transformers is not installed.
         """
-        super().__init__(words_in, words_out, config)
+        super().__init__(words_in, words_out, config, generator)
         with randomness_of(generator):
             self.embed_in = nn.Embedding(len(words_in), config.hidden)
             self.embed_out = nn.Embedding(len(words_out), config.hidden)
@@ -99,7 +100,7 @@ class AbsoluteLayers(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        settings = {
+        settings: dict[str, Any] = {
             "d_model": config.hidden,
             "nhead": config.heads,
             "dim_feedforward": config.feedforward,

@@ -92,7 +92,9 @@ def add_option(group: argparse._ArgumentGroup, name: str, default: Any, descript
     }
     convert, metavar = kinds.get(type(default), (str, "NAME"))
     flag = "--" + name.replace("_", "-")
-    alone = {"nargs": "?", "const": True} if isinstance(default, bool) else {}  # --NAME alone is --NAME true
+    alone: dict[str, Any] = {}
+    if isinstance(default, bool):
+        alone = {"nargs": "?", "const": True}  # --NAME alone is --NAME true
     group.add_argument(
         flag,
         dest=name,
@@ -104,7 +106,7 @@ def add_option(group: argparse._ArgumentGroup, name: str, default: Any, descript
     )
 
 
-def encode(model: NSR, sentences: Iterable[tuple[str, str | Tokens]]) -> list[Tokens]:
+def encode(model: NSR, sentences: Iterable[tuple[str, str | Tokens]]) -> list[Any]:
     """Sentences as tokens of words the model knows.
 
     Args:

@@ -27,7 +27,7 @@ def add_arguments(parser: Parser) -> None:
     )
     add_task_options(parser)
     for section in fields(Config):
-        settings = section.default_factory()
+        settings = getattr(Config(), section.name)
         group = parser.add_argument_group(f"settings: {section.name}", settings.__doc__.partition("\n")[0])
         for each in fields(settings):
             add_option(group, each.name, each.default, _describe(each))
@@ -60,7 +60,7 @@ def add_task_options(parser: Parser) -> None:
     """The options of all tasks."""
     from nsr.tasks import TASKS
 
-    options: dict[str, dict[str, Field]] = {}
+    options: dict[str, dict[str, Field[Any]]] = {}
     for name, task in TASKS.items():
         for each in fields(task):
             options.setdefault(each.name, {})[name] = each
@@ -128,7 +128,7 @@ def _summary(metrics: dict[str, Any], folder: str | None) -> str:
     return "\n".join(rows)
 
 
-def _describe(option: Field) -> str:
+def _describe(option: Field[Any]) -> str:
     """What an option is for, if that is said, and its default."""
     default = str(option.default).lower() if isinstance(option.default, bool) else option.default
     described = f"default {'none' if default == '' else default}"

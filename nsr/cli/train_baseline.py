@@ -14,7 +14,8 @@ EXAMPLE = "nsr train-baseline scan --split length --model lstm --minutes 2 --out
 
 def add_arguments(parser: Parser) -> None:
     """The model, its size and limits, and the options of the tasks."""
-    from nsr.baselines.presets import ABLKIT, MODELS, SIZES
+    from nsr.baselines.abductive import ABLKIT
+    from nsr.baselines.presets import MODELS, SIZES
 
     parser.usage = f"{parser.prog} TASK --model M [--split S] [--seed N] [--size Z] [--out RUN] ..."
     add_run_options(parser, "metrics")

@@ -171,14 +171,15 @@ class Config:
         Raises:
             ConfigError: there is no such setting, or it cannot have this value.
         """
-        sections = {section.name: section.default_factory for section in fields(cls)}
+        default = cls()
+        sections: dict[str, Any] = {section.name: getattr(default, section.name) for section in fields(cls)}
         known = {each.name: name for name, section in sections.items() for each in fields(section)}
         chosen: dict[str, dict[str, Any]] = {name: {} for name in sections}
         for name, value in settings.items():
             if name not in known:
                 raise ConfigError(f"unknown option {name!r}; known options: {', '.join(sorted(known))}")
-            chosen[known[name]][name] = _cast(name, value, getattr(sections[known[name]](), name))
-        return cls(**{name: section(**chosen[name]) for name, section in sections.items()})
+            chosen[known[name]][name] = _cast(name, value, getattr(sections[known[name]], name))
+        return cls(**{name: replace(section, **chosen[name]) for name, section in sections.items()})
 
     @classmethod
     def from_json(cls, data: dict[str, dict[str, Any]]) -> Config:
@@ -194,7 +195,7 @@ def _cast(name: str, value: Any, default: Any) -> Any:
         if isinstance(value, str):
             found = {"true": True, "false": False}[value.lower()] if kind is bool else kind(value)
         elif not isinstance(value, bool):
-            found = {int: index, float: float}[kind](value)
+            found = float(value) if kind is float else {int: index}[kind](value)
     _require(type(found) is kind, name, value, KINDS[kind])
     return found
 

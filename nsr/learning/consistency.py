@@ -178,7 +178,7 @@ def weigh(
     symbol, key = (_Groups(ids[:, None], examples) for ids in (nodes.symbol, nodes.key))
     slot, filler = (_Groups(ids, examples) for ids in _attachments(nodes, grammar))
     patterned = bool(nodes.empty.any())
-    number, pattern = (_Groups(rows, examples) for rows in _patterns(nodes)) if patterned else (None, None)
+    shared = [_Groups(rows, examples) for rows in _patterns(nodes)] if patterned else None
     weights = _normalise(prior, proposals.trees.sentence)
     for _ in range(passes):
         mass = weights[nodes.candidate]
@@ -186,7 +186,7 @@ def weigh(
         values = _share(row, cell, mass, VALUE_PRIOR) if supposed is None else supposed.support
         values = np.where(nodes.revised, values, 1.0)
         attachments = _share(filler, slot, mass, ATTACHMENT_PRIOR)
-        standing = _share(pattern, number, mass, PATTERN_PRIOR) if patterned else 1.0
+        standing = 1.0 if shared is None else _share(shared[1], shared[0], mass, PATTERN_PRIOR)
         gain = np.log(arities * values * attachments * standing)
         if supposed is not None:
             gain -= supposed.costs / np.maximum(key.of_others(mass), 1.0)

@@ -185,7 +185,7 @@ def deduce(
             missing = missing[found.row[missing] < 0]
             if not len(missing):
                 break
-            again = _deduce(wider, [inputs[index] for index in missing], FALLBACK_WIDTH, FALLBACK_WIDTH)
+            again = _deduce(wider, [inputs[index] for index in missing.tolist()], FALLBACK_WIDTH, FALLBACK_WIDTH)
             found = found.complete(missing, again)
     return found
 

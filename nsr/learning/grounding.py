@@ -152,7 +152,8 @@ class _Grounding:
 
     def values_of(self, known: int) -> list[Value]:
         """What the first symbols, which are constants, mean."""
-        return [self.entries[Key(symbol, 0)].program.value for symbol in range(known)]
+        programs = [self.entries[Key(symbol, 0)].program for symbol in range(known)]
+        return [program.value for program in programs if isinstance(program, Constant)]
 
     def induce(self, tables: Sequence[Sequence[Example]], arity: int) -> dict[int, Hypothesis]:
         """A program for each table that has one; those found help to find others."""

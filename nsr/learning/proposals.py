@@ -113,7 +113,7 @@ def propose(
     found, left = Proposals.none(), np.arange(len(inputs))
     for attempt in attempts:
         if len(left):
-            more = attempt([inputs[index] for index in left], wanted[left])
+            more = attempt([inputs[index] for index in left.tolist()], wanted[left])
             found = found.then(more.of(left))
             left = np.setdiff1d(left, found.trees.sentence)
     return found
@@ -200,7 +200,7 @@ def _hits(trees: Candidates, results: np.ndarray, wanted: np.ndarray, config: Se
 
 def _with_constants(modules: Modules, config: SearchConfig) -> DependencyGrammar:
     """What is given, and that symbols take no dependents whose only entry is that of a constant."""
-    given, lexicon = modules.parser.given, modules.lexicon
+    given, lexicon = modules.parser.given_grammar, modules.lexicon
     open_symbols = {
         key.symbol for key in lexicon.entries if key.arity > 0 and given.class_of[key.symbol] == UNKNOWN_CLASS
     }
@@ -220,7 +220,7 @@ def _revise(
 
     ``arity`` is that of each node under the lexicon, shape (C, N).
     """
-    found: dict[tuple, tuple[float, Explanation]] = {}  # trees of several readings may share a revision
+    found: dict[tuple[Any, ...], tuple[float, Explanation]] = {}  # trees of several readings may share a revision
     searched: set[Tree] = set()
 
     def search(tree: Tree, log_prob: float) -> None:

@@ -83,7 +83,7 @@ def rivals(
     entries = modules.lexicon.entries
     lexicon = replace(modules.lexicon, entries={key: entry for key, entry in entries.items() if key.symbol != symbol})
     fewer = min(key.arity for key in entries if key.symbol == symbol) - 1
-    grammar = DependencyGrammar.of(lexicon, modules.parser.given.between, fewer)
+    grammar = DependencyGrammar.of(lexicon, modules.parser.given_grammar.between, fewer)
     rival = replace(modules, lexicon=lexicon, parser=modules.parser.given_that(grammar))
     return rival, propose(rival, inputs, wanted, {}, config, generator)
 
@@ -173,7 +173,7 @@ def _parsed(modules: Modules, grammar: DependencyGrammar, sentences: Candidates,
     return replace(found, heads=parses.heads[row, tree], log_probs=parses.log_probs[row, tree])
 
 
-def _simplicity(lexicon: Lexicon, use: Use) -> tuple:
+def _simplicity(lexicon: Lexicon, use: Use) -> tuple[int, int, int, Use]:
     """A sort key: more for simpler uses."""
     dependents = use.signature.left + use.signature.right
     return -use.key.arity, -size(lexicon.entries[use.key].program), -dependents, use

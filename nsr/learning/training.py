@@ -143,7 +143,7 @@ class Trainer:
         self.seed = seed
         self.clock = clock
         self.learned_from = learned_from
-        open_symbol = modules.parser.given.class_of == UNKNOWN_CLASS
+        open_symbol = modules.parser.given_grammar.class_of == UNKNOWN_CLASS
         self.free = np.flatnonzero(open_symbol).tolist()
         self.fixed = frozenset(np.flatnonzero(~open_symbol).tolist())
         told = sorted({key.symbol for key in given_lexicon(modules.perception, config.knowledge).entries})

@@ -19,7 +19,7 @@ from safetensors import torch as safetensors
 from torch import Tensor
 
 from nsr.devices import usable
-from nsr.errors import InputError
+from nsr.errors import ConfigError, InputError
 from nsr.perception.context import Context
 from nsr.perception.network import (
     ImageConfig,
@@ -31,7 +31,7 @@ from nsr.perception.network import (
     seeded,
     temperature_of,
 )
-from nsr.perception.perception import Alternative, Readings
+from nsr.perception.perception import Alternative, Perception, Readings
 from nsr.pictures import ImagePool, Pictures
 
 HEIGHT = WIDTH = 45  # of an image
@@ -204,7 +204,7 @@ class ImagePerception:
             self.temperature = temperature_of(classify(self.network, images[tested], self.config), labels[tested])
         self._seen.clear()
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """All but the network's weights as plain data."""
         return {
             "kind": "images",
@@ -221,7 +221,7 @@ class ImagePerception:
         return safetensors.save({name: each.contiguous().cpu() for name, each in self.network.state_dict().items()})
 
     @classmethod
-    def from_json(cls, data: dict, weights: bytes, config: ImageConfig, seed: int) -> ImagePerception:
+    def from_json(cls, data: dict[str, Any], weights: bytes, config: ImageConfig, seed: int) -> ImagePerception:
         """The inverse of :meth:`to_json` and :meth:`weights`; raises KeyError, TypeError or ValueError if damaged."""
         made = cls(config, seed, len(data["symbols"]))
         made.rename(tuple(data["symbols"]))
@@ -238,6 +238,17 @@ class ImagePerception:
         if len(made.context.class_of) != len(made.symbols) or made.context.log_probs.ndim != 3:
             raise ValueError("the context does not fit the symbols")
         return made
+
+
+def images_of(perception: Perception) -> ImagePerception:
+    """A perception that is one of images.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    if not isinstance(perception, ImagePerception):
+        raise ConfigError("this model does not read images; give one that does")
+    return perception
 
 
 def pictures(images: Sequence[np.ndarray]) -> Pictures:

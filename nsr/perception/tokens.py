@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nsr.arrays import ragged_to_padded
-from nsr.errors import InputError
-from nsr.perception.perception import Alternative, Readings
+from nsr.errors import ConfigError, InputError
+from nsr.perception.perception import Alternative, Perception, Readings
 
 if TYPE_CHECKING:
     from nsr.tasks.task import Tokens
@@ -87,12 +87,12 @@ class TokenPerception:
     def fit(self, inputs: Sequence[Tokens], symbols: np.ndarray, weights: np.ndarray) -> None:
         """Nothing to learn."""
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """The vocabulary as plain data."""
         return {"kind": "tokens", "words": list(self.words), "literals": self.literal is not None}
 
     @classmethod
-    def from_json(cls, data: dict) -> TokenPerception:
+    def from_json(cls, data: dict[str, Any]) -> TokenPerception:
         """The inverse of :meth:`to_json`; raises KeyError or TypeError on anything else."""
         if not all(isinstance(word, str) for word in data["words"]):
             raise TypeError("words must be strings")
@@ -107,3 +107,14 @@ class TokenPerception:
         )
         known = ", ".join(self.words[:20]) + (", ..." if len(self.words) > 20 else "")
         return InputError(f"unknown word {word!r} at position {position}; known words: {known}")
+
+
+def words_of(perception: Perception) -> TokenPerception:
+    """A perception that is one of words.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    if not isinstance(perception, TokenPerception):
+        raise ConfigError("this model does not read words; give one that does")
+    return perception

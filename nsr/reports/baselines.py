@@ -177,9 +177,9 @@ class BaselineTable:
     def to_markdown(self, rows: Sequence[BaselineRow | Failed]) -> str:
         """The table: accuracies in percent, seconds and epochs of one run; of images two columns more."""
         images = any(contest.images for contest in self.contests)
-        header = ("", "data", "model", "size", "minutes at most", "examples", "seeds", "accuracy, mean", "worst")
-        header = (*header, "seconds to what is tested", "in all", "epochs", "ended by")
-        header = (*header, *(("each image by itself", "symbols alone") if images else ()))
+        header = ["", "data", "model", "size", "minutes at most", "examples", "seeds", "accuracy, mean", "worst"]
+        header += ["seconds to what is tested", "in all", "epochs", "ended by"]
+        header += ["each image by itself", "symbols alone"] if images else []
         cells = [row.cells if isinstance(row, Failed) else _cells(row) for row in rows]
         return markdown(self.title, header, cells) + (f"\n{self.note}\n" if self.note else "")
 

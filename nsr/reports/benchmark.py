@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def measure_reference(train: Examples, config: BenchmarkConfig) -> Measurement:
     """
     sample = _sample(train, config.probe, config.seed)
     probes = {threads: _epoch(sample, train, config.seed, threads) for threads in {torch.get_num_threads(), 1}}
-    threads = min(probes, key=probes.get)
+    threads = min(probes, key=probes.__getitem__)
     if config.extrapolate or probes[threads] * len(train) / len(sample) > LONG_EPOCH:
         name = f"LSTM+attention: one epoch (extrapolated from {len(sample):,} examples)"
         seconds = probes[threads] * len(train) / len(sample)
@@ -210,9 +211,9 @@ def measure_reference(train: Examples, config: BenchmarkConfig) -> Measurement:
 def measure_deduction(model: NSR, test: Examples, config: BenchmarkConfig) -> list[Measurement]:
     """Deduce the test set, first with an empty memo and then again."""
     warm = model.modules.fresh()
-    _deduce(model, warm, test)
-    cold_runs, _ = timed(lambda cold: _deduce(model, cold, test), config.repeats, model.modules.fresh)
-    warm_runs, _ = timed(lambda _: _deduce(model, warm, test), config.repeats)
+    _deduce(model, test, warm)
+    cold_runs, _ = timed(lambda cold: _deduce(model, test, cold), config.repeats, model.modules.fresh)
+    warm_runs, _ = timed(lambda _: _deduce(model, test, warm), config.repeats)
     return [
         Measurement("deduce", "deduce the test set", cold_runs, len(test), "sentences"),
         Measurement("deduce", "deduce the test set, warm", warm_runs, len(test), "sentences"),
@@ -276,7 +277,7 @@ def measure_growth_in_examples(task: Task, data: Dataset, config: BenchmarkConfi
     for size in config.growth_examples:
         sample = _sample(data.train, size, config.seed)
         runs, model = timed(
-            lambda fresh, sample=sample: fresh.fit(sample.inputs, sample.outputs),
+            partial(_fit, sample),
             config.repeats,
             lambda: NSR(task.primitives, task=task, seed=config.seed),
         )
@@ -291,7 +292,7 @@ def measure_growth_in_tokens(model: NSR, config: BenchmarkConfig) -> list[Measur
     for tokens in config.growth_tokens:
         commands = long_commands(tokens, config.growth_batch, np.random.default_rng([config.seed, tokens]))
         runs, answers = timed(
-            lambda modules, commands=commands: _deduce(model, modules, commands),
+            partial(_deduce, model, commands),
             config.repeats,
             model.modules.fresh,
         )
@@ -381,7 +382,12 @@ def _network(train: Examples, generator: torch.Generator) -> Recurrent:
     return Recurrent.for_examples(train, RecurrentConfig(), generator)
 
 
-def _deduce(model: NSR, modules: Modules, examples: Examples) -> list[Value]:
+def _fit(examples: Examples, model: NSR) -> NSR:
+    """The model, trained on the examples."""
+    return model.fit(examples.inputs, examples.outputs)
+
+
+def _deduce(model: NSR, examples: Examples, modules: Modules) -> list[Value]:
     """The model's answers, as values, with these modules in place of its own."""
     results = deduce(modules, examples.inputs, model.config.learning.beam).results
     return [modules.executor.values[result] for result in results.tolist()]

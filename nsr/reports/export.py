@@ -102,8 +102,8 @@ class ExportTable(RunTable):
 
     def to_markdown(self, rows: Sequence[ExportRow | Failed]) -> str:
         """The table."""
-        header = ("", "data", "seeds", "exported", "training sentences", "test sentences")
-        header = (*header, "sentences a second by run.py", "by the model")
+        header = ["", "data", "seeds", "exported", "training sentences", "test sentences"]
+        header += ["sentences a second by run.py", "by the model"]
         return markdown(self.title, header, self.all_cells(rows)) + (
             "\nA model is exported if the script answers all these training and test sentences as it does.\n"
         )

@@ -310,10 +310,10 @@ class ConceptTable:
         seconds = time.perf_counter() - began
         if best is None:
             return False, seconds, "none"
-        i, j = np.indices((self.side, self.side)).reshape(2, -1)
-        values = map(function, i.tolist(), j.tolist())
+        left, right_of = np.indices((self.side, self.side)).reshape(2, -1)
+        values = map(function, left.tolist(), right_of.tolist())
         truth = np.array([UNDEFINED if value is None else value for value in values])
-        right = (tabulate(best.program, [i, j]) == truth) | (truth < 0)
+        right = (tabulate(best.program, [left, right_of]) == truth) | (truth < 0)
         return bool(right.all()), seconds, to_text(best.program)
 
     def to_markdown(self, rows: Sequence[InducedRow]) -> str:

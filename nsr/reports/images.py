@@ -13,6 +13,7 @@ from nsr.experiment import examples_of
 from nsr.learning.deduction import deduce
 from nsr.model import NSR
 from nsr.perception.context import Context
+from nsr.perception.images import images_of
 from nsr.reports.tables import Failed, RunTable, markdown, span
 from nsr.reports.trainings import Training, trainings_of
 from nsr.tasks.hint import SUBSETS
@@ -120,8 +121,8 @@ class ImageTable(RunTable):
 
     def to_markdown(self, rows: Sequence[ImageRow | Failed]) -> str:
         """The rows under the heading, then those of others."""
-        header = ("", *SUBSETS, "all", "seeds: worst-best", "each image by itself", "symbols alone", "jointly")
-        header = (*header, "symbols found", "seeds", "seconds")
+        header = ["", *SUBSETS, "all", "seeds: worst-best", "each image by itself", "symbols alone", "jointly"]
+        header += ["symbols found", "seeds", "seconds"]
         cells = [*self.all_cells(rows), *((label, *figures) for label, figures in self.published.items())]
         return markdown(self.title, header, cells) + (f"\n{self.note}\n" if self.note else "")
 
@@ -139,7 +140,7 @@ def handwriting(data_dir: Path | None) -> str:
 
 def read_separately(model: NSR) -> float:
     """Accuracy in percent on the test expressions where each image is read as what it most probably shows by itself."""
-    perception, examples = model.modules.perception, examples_of(model)
+    perception, examples = images_of(model.modules.perception), examples_of(model)
     context = perception.context
     perception.context = Context.none(len(perception.symbols))
     try:

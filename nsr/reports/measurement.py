@@ -20,7 +20,7 @@ from nsr.errors import RunError
 
 LONG = 10.0  # seconds of runs that are enough for a median
 
-Prepared, Result = TypeVar("Prepared"), TypeVar("Result")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def run_process(command: Sequence[str]) -> ProcessRun:
 
 
 def timed(
-    work: Callable[[Prepared], Result], repeats: int, prepare: Callable[[], Prepared] = lambda: None
+    work: Callable[[Any], Result], repeats: int, prepare: Callable[[], Any] = lambda: None
 ) -> tuple[tuple[float, ...], Result]:
     """The seconds that each of several runs takes, and what the last one returned; preparing a run is not counted.
 

@@ -67,7 +67,7 @@ class PropertyTable(RunTable):
             examples = examples_of(model)
             examples = examples.take(range(0, len(examples), -(-len(examples) // self.count)))
             words, matrix = swap_matrix(model, examples)
-            classes = model.modules.parser.grammar.kinds()
+            classes = model.modules.parser.learned_grammar.kinds()
             kinds = [classes[model.modules.perception.symbols.index(word)] for word in words]
             pairs = itertools.permutations(range(len(words)), 2)
             found = [matrix[pair] for pair in pairs if kinds[pair[0]] == kinds[pair[1]] and matrix[pair] >= 0]

@@ -30,7 +30,7 @@ MARKERS = "osD^vPX*"
 DASHES = ("-", "--", ":", "-.")
 ACROSS = 4  # panels in a row
 NARROWEST = 5.6  # inches: the captions need them
-BELOW = {"loc": "outside lower center", "frameon": False, "fontsize": 8}  # of a legend
+BELOW: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 8}  # of a legend
 MARKED = 8  # points of a line that have a marker
 REST = "the rest"
 PHASES = {  # colour and hatch
@@ -239,12 +239,12 @@ def _lines(axes: Axes, series: Series) -> None:
         across, up = zip(*points, strict=True)
         thin = 1 - place / max(1, len(series))
         every = -(-len(points) // MARKED)
-        looks = {"linewidth": 1 + 2.5 * thin, "markersize": 3 + 3 * thin, "markevery": (place % every, every)}
-        axes.plot(across, up, label=label, **looks, **style)
+        width, size = 1 + 2.5 * thin, 3 + 3 * thin
+        axes.plot(across, up, label=label, linewidth=width, markersize=size, markevery=(place % every, every), **style)
     _plain(axes)
 
 
-def _styles() -> Iterator[dict[str, str]]:
+def _styles() -> Iterator[dict[str, Any]]:
     """Looks of lines, without end."""
     looks = zip(cycle(OKABE_ITO), cycle(MARKERS), cycle(DASHES), strict=False)
     return ({"color": color, "marker": marker, "linestyle": dashes} for color, marker, dashes in looks)

@@ -77,22 +77,21 @@ class Training:
             "task": self.task,
             "split": self.split,
             "seed": self.seed,
-            "data_dir": None if self.data_dir is None else self._sums(),
+            "data_dir": None if self.data_dir is None else self._sums(Path(self.data_dir)),
             "base": None if self.base is None else self.base.name,
-            "options": {**model.task.assumptions(), **self._images(model)},
+            "options": {**model.required_task.assumptions(), **self._images(model)},
             "settings": model.config.to_json(),
         }
         return json.loads(json.dumps(found))
 
-    def _sums(self) -> dict[str, str | None]:
+    def _sums(self, folder: Path) -> dict[str, str | None]:
         """The sha256 of each of the authors' files of the split."""
-        folder = Path(self.data_dir)
         return {f"{path.parent.name}/{path.name}": _sha256(path) for path in _files_of(self.task, self.split, folder)}
 
     @staticmethod
     def _images(model: NSR) -> dict[str, str | None]:
         """The sha256 of the file of images in the place of its path, if images are read from one."""
-        options = model.task.assumptions()
+        options = model.required_task.assumptions()
         read = options.get("input") == "images" and options["symbols"] != DRAWN
         return {"symbols": _sha256(Path(options["symbols"]))} if read else {}
 
@@ -133,7 +132,7 @@ def trainings_of(
         ConfigError: there is no such task or setting.
         DataError: there are official files, and they are malformed, or some are missing.
     """
-    options = untrained(task, 0, settings).task.assumptions()
+    options = untrained(task, 0, settings).required_task.assumptions()
     official = data_dir is not None and _has_files(task, split, data_dir, tuple(options.items()))
     return [Training(task, split, seed, settings, str(data_dir) if official else None) for seed in seeds]
 
@@ -342,7 +341,8 @@ class _Process:
         self._close()
 
     def _close(self) -> None:
-        self._process.stdin.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         self._errors.close()
 
 
@@ -432,6 +432,11 @@ def _checkpoint(folder: Path) -> dict[str, bytes] | None:
     return files
 
 
+def _options(training: Training) -> dict[str, Any]:
+    """The options of the task of a training."""
+    return untrained(training.task, training.seed, training.settings).required_task.assumptions()
+
+
 def _relocate(training: Training, folder: Path, files: dict[str, bytes]) -> None:
     """Tell a checkpoint where the data and the run that it builds on are now; what they are is in the provenance.
 
@@ -439,7 +444,7 @@ def _relocate(training: Training, folder: Path, files: dict[str, bytes]) -> None
         RunError: it cannot be written.
     """
     config, state = (parse_json(files[name], folder / CHECKPOINT / name) for name in ("config.json", "state.json"))
-    config["task"]["options"] = untrained(training.task, training.seed, training.settings).task.assumptions()
+    config["task"]["options"] = _options(training)
     state["run"]["data_dir"] = training.data_dir
     if training.base is not None:
         state["run"]["from_run"] = str(_base(training, folder))

@@ -16,9 +16,10 @@ as counting take as long for billions as for ones. A program without closed form
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class Form:
     """
 
     operation: str
-    parts: tuple = ()
+    parts: tuple[Any, ...] = ()
     size: int = field(default=1, compare=False)  # number of nodes
 
     def substitute(self, arguments: Sequence[Form]) -> Form:
@@ -144,16 +145,23 @@ def _closed(term: Term) -> Form | None:
             form = closed_form(inner)
             return form and _form("sum" if primitive is INCR else "monus", form, ONE)
         case If0(test, then, otherwise):
-            forms = [closed_form(each) for each in (test, then, otherwise)]
-            return None if None in forms else _form("if0", *forms)
+            forms = _closed_all((test, then, otherwise))
+            return None if forms is None else _form("if0", *forms)
         case Apply(_, program, arguments):
-            form, forms = closed_form(program), [closed_form(each) for each in arguments]
-            if form is None or None in forms:
+            form, forms = closed_form(program), _closed_all(arguments)
+            if form is None or forms is None:
                 return None
             return reduce(_given, forms, form.substitute(forms))
         case Recur(arguments):  # inside a body: what it is worth is one more argument
             return Form("argument", (len(arguments),))
     return None
+
+
+def _closed_all(terms: Iterable[Term]) -> list[Form] | None:
+    """The formulas of some programs, None unless all are known."""
+    forms = [closed_form(term) for term in terms]
+    known = [form for form in forms if form is not None]
+    return known if len(known) == len(forms) else None
 
 
 def _solve(body: Term) -> Form | None:
@@ -162,18 +170,27 @@ def _solve(body: Term) -> Form | None:
     if len(calls) != 1:
         return closed_form(body) if not calls else None
     (call,) = calls
-    exits: list[tuple[Form | None, Form | None]] = []  # the recursion ends with this value where this is worth 0
+    exits: list[tuple[Form, Form]] = []  # the recursion ends with this value where this is worth 0
     while isinstance(body, If0) and call in subterms(body.otherwise):
-        exits.append((closed_form(body.test), closed_form(body.then)))
+        pair = _closed_all((body.test, body.then))
+        if pair is None:
+            return None
+        exits.append((pair[0], pair[1]))
         body = body.otherwise
-    steps, around = [closed_form(each) for each in call.arguments], closed_form(body)
-    if not exits or around is None or None in steps or any(None in pair for pair in exits):
+    steps, around = _closed_all(call.arguments), closed_form(body)
+    if not exits or around is None or steps is None:
         return None
     own = [Form("argument", (index,)) for index in range(len(steps))]
-    by = {index: _difference(step, index) for index, step in enumerate(steps) if step != own[index]}
+    by = {}
+    for index, step in enumerate(steps):
+        if step != own[index]:
+            difference = _difference(step, index)
+            if difference is None:
+                return None
+            by[index] = difference
     wrapping = _wrapping(around, len(steps))
-    ends = [test.parts[0] if test.operation == "argument" else None for test, _ in exits]
-    if wrapping is None or None in by.values() or not set(by).issuperset(ends):
+    ends: list[int] = [test.parts[0] if test.operation == "argument" else -1 for test, _ in exits]
+    if wrapping is None or not set(by).issuperset(ends):
         return None
     operation, added = wrapping
     if any(each.mentions({*by, len(steps)}) for each in (added, *by.values())):
@@ -234,6 +251,7 @@ def _limited(number: int) -> int:
     return number if number <= MAX_NUMBER else UNDEFINED
 
 
+Formula = Callable[[Sequence[int]], int]  # calculates on the values of the arguments
 SCALAR: dict[str, Callable[[int, int], int]] = {
     "sum": lambda left, right: _limited(left + right),
     "total": lambda left, right: min(left + right, BEYOND),
@@ -243,7 +261,7 @@ SCALAR: dict[str, Callable[[int, int], int]] = {
 }
 
 
-def formula(form: Form) -> Callable[[Sequence[int]], int]:
+def formula(form: Form) -> Formula:
     """A closure that calculates a formula on natural numbers; UNDEFINED where it is not defined."""
     if form.operation == "argument":
         index = form.parts[0]
@@ -271,7 +289,7 @@ def formula(form: Form) -> Callable[[Sequence[int]], int]:
     return calculate
 
 
-def _choose(test, then, otherwise):
+def _choose(test: Formula, then: Formula, otherwise: Formula) -> Formula:
     def calculate(arguments: Sequence[int]) -> int:
         found = test(arguments)
         return UNDEFINED if found < 0 else otherwise(arguments) if found else then(arguments)
@@ -279,7 +297,7 @@ def _choose(test, then, otherwise):
     return calculate
 
 
-def _product(times, factor):
+def _product(times: Formula, factor: Formula) -> Formula:
     def calculate(arguments: Sequence[int]) -> int:
         number = times(arguments)
         if number <= 0:
@@ -290,7 +308,7 @@ def _product(times, factor):
     return calculate
 
 
-def _over(dividend, divisor):
+def _over(dividend: Formula, divisor: Formula) -> Formula:
     def calculate(arguments: Sequence[int]) -> int:
         number = dividend(arguments)
         if number <= 0:
@@ -301,7 +319,7 @@ def _over(dividend, divisor):
     return calculate
 
 
-def _less(value, times, factor):
+def _less(value: Formula, times: Formula, factor: Formula) -> Formula:
     def calculate(arguments: Sequence[int]) -> int:
         whole, number = value(arguments), times(arguments)
         if whole < 0 or number < 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class Executor:
         self._compiled: list[Callable[[tuple[Value, ...]], Value]] = []
         self._grounded: list[bool] = []
         self._results: dict[tuple[int, ...], int] = {}
-        self._solutions: dict[tuple, list[Value]] = {}
+        self._solutions: dict[tuple[Any, ...], list[Value]] = {}
 
     def program_id(self, program: Term) -> int:
         """The number under which a program's results are remembered."""

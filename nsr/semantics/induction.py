@@ -201,16 +201,16 @@ def induce(
         program = quote(table[0].value)
         return judge(program, examples, space, config) if size(program) <= MAX_SIZE else None
     if integers:
-        found = [judge(program, examples, space, config) for program in recursion.search(table, arity, space, config)]
-        return max(found, key=lambda hypothesis: hypothesis.score, default=None)
+        judged = [judge(program, examples, space, config) for program in recursion.search(table, arity, space, config)]
+        return max(judged, key=lambda hypothesis: hypothesis.score, default=None)
     best: Hypothesis | None = None
     share = 0.0  # of the table that some program found explains
     for tried, subset in enumerate(_subsets(table, config, generator), start=1):
-        program = _search(tuple(replace(each, weight=1.0) for each in subset), arity, space, config)
-        if program is not None:
-            found = judge(program, examples, space, config)
+        term = _search(tuple(replace(each, weight=1.0) for each in subset), arity, space, config)
+        if term is not None:
+            found = judge(term, examples, space, config)
             best = found if best is None or found.score > best.score else best
-            share = max(share, judge(program, table, space, config).agreement)
+            share = max(share, judge(term, table, space, config).agreement)
         if (1 - share**config.subset) ** tried < RISK:
             break
     return best
@@ -425,6 +425,8 @@ def _fold_all(items: Vector, starts: Vector, run: Callable[[tuple[Value, ...]], 
 
 def _residual(primitive: Primitive, first: Vector, wanted: Vector) -> Vector | None:
     """What the second argument must be worth on each example, given the first one and the result."""
+    if primitive.invert is None:
+        return None
     rest = []
     for value, result in zip(first, wanted, strict=True):
         solution = next(iter(primitive.invert(result, (value, None))), None)

@@ -105,8 +105,6 @@ class _Equation:
                 return ANY if self.arguments[-1] == wanted else set()
             case Call() | Fold() if not uses(term, self.slot):
                 return ANY if self._value(term) == wanted else set()
-            case Fold():
-                return ANY
             case Call(primitive, inner):
                 if primitive.invert is None:
                     return ANY
@@ -114,6 +112,7 @@ class _Equation:
                 if any(value is MISSING for value in known):
                     return set()
                 return self._any_of(inner, primitive.invert(wanted, known))
+        return ANY
 
     def _any_of(self, terms: Sequence[Term], choices: Iterable[Sequence[Value]]) -> Solutions:
         """The union, over ways to choose the values of these terms, of what solves the first term that says anything.

@@ -17,7 +17,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lark import Tree
 
@@ -95,7 +95,7 @@ class Lexicon:
 
     def program(self, key: tuple[int, int]) -> Term | None:
         """The program of a key, or None."""
-        entry = self.entries.get(key)
+        entry = self.entries.get(Key(*key))
         return entry.program if entry else None
 
     def signatures(self, symbol: int) -> frozenset[Signature]:
@@ -148,6 +148,7 @@ def parse_lexicon(
     library = _Library(trees, primitives)
     symbols = tuple(dict.fromkeys(name for name, _ in library.bodies)) if symbols is None else symbols
     ids = {name: index for index, name in enumerate(symbols)}
+    head: list[Any]
     for tree in trees:
         *head, body = tree.children
         left = next(place for place, token in enumerate(head) if token.type == "STRING")
@@ -184,10 +185,11 @@ class _Library:
         primitives: what programs may be made of.
     """
 
-    def __init__(self, trees: Sequence[Tree], primitives: PrimitiveSet) -> None:
+    def __init__(self, trees: Sequence[Tree[Any]], primitives: PrimitiveSet) -> None:
         self.primitives = primitives
         self.programs: dict[tuple[str, int], Term] = {}
-        self.bodies: dict[tuple[str, int], Tree] = {}
+        self.bodies: dict[tuple[str, int], Tree[Any]] = {}
+        head: list[Any]
         for tree in trees:
             *head, body = tree.children
             name = next(token for token in head if token.type == "STRING")
@@ -198,7 +200,7 @@ class _Library:
         """The program of this name with so many arguments, if it is one that :meth:`prepare` has read."""
         return self.programs.get((name, arity))
 
-    def prepare(self, body: Tree) -> None:
+    def prepare(self, body: Tree[Any]) -> None:
         """Read all programs that the text of a program applies, and those that these apply, innermost first.
 
         Raises:
@@ -218,9 +220,10 @@ class _Library:
                 else:
                     opened[needed] = self._applied(self.bodies[needed])
 
-    def _applied(self, body: Tree) -> Iterator[tuple[str, int]]:
+    def _applied(self, body: Tree[Any]) -> Iterator[tuple[str, int]]:
         """What it applies that is there and has not been read yet."""
         for tree in body.find_data("apply"):
-            key = read_string(tree.children[0]), len(tree.children) - 1
+            name: Any = tree.children[0]
+            key = read_string(name), len(tree.children) - 1
             if key in self.bodies and key not in self.programs:
                 yield key

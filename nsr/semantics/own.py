@@ -14,7 +14,7 @@ from nsr.semantics.values import MISSING, Value
 
 NAME = re.compile(r"(?!x[0-9])[a-z]\w*", re.ASCII)  # what the grammar of programs takes for a name
 TAKEN = RESERVED - {"reverse"} | {"apply", "decr0", "empty", "if0", "incr"}  # have a meaning or a notation of their own
-TYPES = {str: Type.TOKEN, int: Type.INT, tuple[str, ...]: Type.LIST, list[str]: Type.LIST}
+TYPES: dict[Any, Type] = {str: Type.TOKEN, int: Type.INT, tuple[str, ...]: Type.LIST, list[str]: Type.LIST}
 
 
 def register_primitives(name: str, *functions: Callable[..., Any], base: str = "list") -> PrimitiveSet:

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from operator import itemgetter
+from typing import Any
 
 from lark import Lark, Token, Tree, v_args
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
+from lark.tree import Meta
 from lark.visitors import Transformer_NonRecursive
 
 from nsr.errors import ProgramError
@@ -279,14 +281,15 @@ def to_notation(program: Term | str) -> str:
     return _notation(parse_text(program if isinstance(program, str) else to_text(program), "term"))
 
 
-def _notation(tree: Tree, least: int = CHOICE) -> str:
+def _notation(tree: Tree[Any], least: int = CHOICE) -> str:
     """The notation of a parse tree, in parentheses if it holds together less than ``least``."""
     text, firmness = _loose_notation(tree)
     return text if firmness >= least else f"({text})"
 
 
-def _loose_notation(tree: Tree) -> tuple[str, int]:
+def _loose_notation(tree: Tree[Any]) -> tuple[str, int]:
     """The notation of a parse tree, and how firmly it holds together."""
+    name: Any
     name, *inner = tree.children
     match tree.data, name, inner:
         case "call", "cons", [_, _]:
@@ -310,9 +313,10 @@ def _loose_notation(tree: Tree) -> tuple[str, int]:
     return str(SPELLED.get(name, name)), ATOM
 
 
-def _list_notation(tree: Tree) -> str:
+def _list_notation(tree: Tree[Any]) -> str:
     """The notation of tokens in front of a list: ``[A, B] ++ x0``, or ``[A, B]`` if nothing follows."""
     tokens = []
+    token: Any
     while _is_call(tree, "cons", 2):
         _, token, tree = tree.children
         tokens.append(_word(read_string(token.children[0])) if token.data == "token" else _notation(token))
@@ -320,7 +324,7 @@ def _list_notation(tree: Tree) -> str:
     return items if tree.children == ["nil"] else f"{items} ++ {_notation(tree, OPERATION)}"
 
 
-def _is_call(tree: Tree, name: str, arity: int) -> bool:
+def _is_call(tree: Tree[Any], name: str, arity: int) -> bool:
     return tree.data == "call" and tree.children[0] == name and len(tree.children) == 1 + arity
 
 
@@ -330,7 +334,7 @@ def _word(text: str) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
-def _calls_itself(tree: Tree) -> bool:
+def _calls_itself(tree: Tree[Any]) -> bool:
     """Whether there is a ``rec`` in a parse tree, not counting the programs that are spelled out in it."""
     name, *inner = tree.children
     if tree.data == "call" and name == "apply":
@@ -347,7 +351,7 @@ def parse_program(text: str, primitives: PrimitiveSet, arity: int) -> Term:
     return build_term(parse_text(text, "term"), primitives, arity)
 
 
-def parse_text(text: str, start: str) -> Tree:
+def parse_text(text: str, start: str) -> Tree[Any]:
     """Parse program text from one of the grammar's start rules; errors become :class:`ProgramError`."""
     try:
         return _program_grammar().parse(text, start=start)
@@ -367,7 +371,9 @@ def _program_grammar() -> Lark:
 Library = Callable[[str, int], "Term | None"]  # the program of a name and a number of arguments
 
 
-def build_term(tree: Tree, primitives: PrimitiveSet, arity: int, library: Library = lambda name, arity: None) -> Term:
+def build_term(
+    tree: Tree[Any], primitives: PrimitiveSet, arity: int, library: Library = lambda name, arity: None
+) -> Term:
     """The checked term of a parse tree from ``grammars/program.lark``.
 
     Args:
@@ -402,7 +408,7 @@ def build_term(tree: Tree, primitives: PrimitiveSet, arity: int, library: Librar
     return term
 
 
-def _check_steps(tree: Tree) -> None:
+def _check_steps(tree: Tree[Any]) -> None:
     """``item`` and ``rest`` are only in steps, arguments, ``self`` and folds only outside.
 
     Raises:
@@ -422,7 +428,7 @@ def _check_steps(tree: Tree) -> None:
         stack.extend(reversed(list(zip(inner, steps, strict=True))))
 
 
-def _check_program(tree: Tree, arity: int, numbers: bool) -> list[tuple[Tree, int]]:
+def _check_program(tree: Tree[Any], arity: int, numbers: bool) -> list[tuple[Tree[Any], int]]:
     """Check the size of a program, its arguments, and that ``fix`` is only outermost, ``rec`` only inside it.
 
     Returns:
@@ -433,7 +439,7 @@ def _check_program(tree: Tree, arity: int, numbers: bool) -> list[tuple[Tree, in
     """
     known = [f"x{index}" for index in range(arity)]
     recursive = numbers and tree.data == "call" and tree.children[0] == "fix"
-    programs: list[tuple[Tree, int]] = []
+    programs: list[tuple[Tree[Any], int]] = []
     stack, nodes = [tree], 0
     while stack:
         current, nodes = stack.pop(), nodes + 1
@@ -464,20 +470,20 @@ def read_string(token: Token) -> str:
         ProgramError: line and column of an escape that does not exist, or of half a character.
     """
     try:
-        text = json.loads(token)
+        text: str = json.loads(token)
         text.encode()
     except ValueError:
         raise ProgramError(f"{position(token)}: {token} is not a well-formed string") from None
     return text
 
 
-def position(place) -> str:
+def position(place: Any) -> str:
     """Where a token, a tree's ``meta`` or a lark error is, for messages."""
     return f"line {place.line}, column {place.column}"
 
 
 @v_args(meta=True)
-class _TermBuilder(Transformer_NonRecursive):
+class _TermBuilder(Transformer_NonRecursive[Token, Term]):
     """One method a rule of ``grammars/program.lark``."""
 
     def __init__(self, primitives: PrimitiveSet, library: Library) -> None:
@@ -487,18 +493,18 @@ class _TermBuilder(Transformer_NonRecursive):
         self.numbers = primitives.recursion and primitives.value_type is Type.INT
         self.lists = primitives.recursion and primitives.value_type is Type.LIST
 
-    def token(self, meta, children) -> Term:
+    def token(self, meta: Meta, children: list[Any]) -> Term:
         return Constant(read_string(children[0]))
 
-    def number(self, meta, children) -> Term:
+    def number(self, meta: Meta, children: list[Any]) -> Term:
         if self.numbers and int(children[0]) < 0:
             raise ProgramError(f"{position(meta)}: numbers begin with 0")
         return Constant(int(children[0]))
 
-    def argument(self, meta, children) -> Term:
+    def argument(self, meta: Meta, children: list[Any]) -> Term:
         return Argument(int(children[0][1:]))
 
-    def name(self, meta, children) -> Term:
+    def name(self, meta: Meta, children: list[Any]) -> Term:
         words: dict[str, Term] = {"self": Self(), "empty": Constant(EMPTY)}
         if self.lists:
             words |= {"item": Item(), "rest": Rest()}
@@ -507,7 +513,7 @@ class _TermBuilder(Transformer_NonRecursive):
         word = words.get(children[0])
         return self.call(meta, children) if word is None else word
 
-    def call(self, meta, children) -> Term:
+    def call(self, meta: Meta, children: list[Any]) -> Term:
         name, *arguments = children
         if self.lists and name == "fold":
             self.check(meta, name, arguments, (Type.LIST, Type.LIST, Type.LIST))
@@ -528,7 +534,7 @@ class _TermBuilder(Transformer_NonRecursive):
         self.check(meta, name, arguments, primitive.arguments)
         return Call(primitive, tuple(arguments))
 
-    def apply(self, meta, children) -> Term:
+    def apply(self, meta: Meta, children: list[Any]) -> Term:
         name, *arguments = read_string(children[0]), *children[1:]
         program = self.library(name, len(arguments)) if self.numbers else None
         if program is None:
@@ -536,7 +542,7 @@ class _TermBuilder(Transformer_NonRecursive):
         self.check(meta, name, arguments, (Type.INT,) * len(arguments))
         return Apply(name, program, tuple(arguments))
 
-    def check(self, meta, name: str, arguments: list[Term], kinds: tuple[Type, ...]) -> None:
+    def check(self, meta: Meta, name: str, arguments: list[Term], kinds: tuple[Type, ...]) -> None:
         """Raise an error unless there are as many arguments as types, and of these types."""
         where = position(meta)
         if len(arguments) != len(kinds):
@@ -551,7 +557,10 @@ def _require_type(term: Term, primitives: PrimitiveSet, wanted: Type, what: str)
         raise ProgramError(f"{what} must have type {wanted.value}, not {found.value}")
 
 
-def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], Value]:
+Run = Callable[[tuple[Value, ...]], Value]  # a program on the values of its arguments
+
+
+def compile_term(term: Term, max_length: int) -> Run:
     """A closure that runs the term on a tuple of argument values; for ``self``, the node's token follows the others.
 
     Undefinedness is strict: MISSING inside gives MISSING. A call that makes a list longer than ``max_length`` is
@@ -566,7 +575,7 @@ def compile_term(term: Term, max_length: int) -> Callable[[tuple[Value, ...]], V
     return budget.limit(run) if budget.needed else run
 
 
-def _compile(term: Term, max_length: int, budget: _Budget) -> Callable[[tuple[Value, ...]], Value]:
+def _compile(term: Term, max_length: int, budget: _Budget) -> Run:
     open_call = not isinstance(term, Fix) and any(isinstance(inner, Recur) for inner in subterms(term))
     if isinstance(term, Fix | If0 | Apply) and not open_call:
         from nsr.semantics.closed_forms import closed_form, run_closed  # which needs this module
@@ -596,7 +605,8 @@ def _compile(term: Term, max_length: int, budget: _Budget) -> Callable[[tuple[Va
         case Rest():
             return itemgetter(1)
         case Fold(items, start, step):
-            return _fold(*(_compile(each, max_length, budget) for each in (items, start, step)), max_length)
+            of_items, of_start, of_step = (_compile(each, max_length, budget) for each in (items, start, step))
+            return _fold(of_items, of_start, of_step, max_length)
         case Call(primitive, ()):
             constant = primitive.apply()
             return lambda arguments: constant
@@ -610,8 +620,8 @@ def _compile(term: Term, max_length: int, budget: _Budget) -> Callable[[tuple[Va
             return _nary(primitive.apply, [_compile(each, max_length, budget) for each in inner], max_length)
 
 
-def _fold(items, start, step, max_length):
-    def run(arguments):
+def _fold(items: Run, start: Run, step: Run, max_length: int) -> Run:
+    def run(arguments: tuple[Value, ...]) -> Value:
         tokens, value = items(arguments), start(arguments)
         if tokens is MISSING or value is MISSING or len(tokens) > max_length:
             return MISSING
@@ -645,10 +655,10 @@ class _Budget:
         if self.calls < 0:
             raise _Exhausted
 
-    def limit(self, run):
+    def limit(self, run: Run) -> Run:
         """The function, MISSING where it takes too many calls."""
 
-        def limited(arguments):
+        def limited(arguments: tuple[Value, ...]) -> Value:
             self.calls = MAX_CALLS
             try:
                 return run(arguments)
@@ -658,10 +668,10 @@ class _Budget:
         return limited
 
 
-def _recursion(run_body, budget):
+def _recursion(run_body: Run, budget: _Budget) -> Run:
     budget.needed = True
 
-    def run(arguments):
+    def run(arguments: tuple[Value, ...]) -> Value:
         memo: dict[tuple[Value, ...], Value] = {}
         stack, open_calls = [arguments], {arguments}
         while stack:
@@ -683,8 +693,8 @@ def _recursion(run_body, budget):
     return run
 
 
-def _call(inner):
-    def run(arguments):
+def _call(inner: Sequence[Run]) -> Run:
+    def run(arguments: tuple[Value, ...]) -> Value:
         call = tuple(each(arguments) for each in inner)
         if MISSING in call:
             return MISSING
@@ -696,16 +706,16 @@ def _call(inner):
     return run
 
 
-def _choice(test, then, otherwise):
-    def run(arguments):
+def _choice(test: Run, then: Run, otherwise: Run) -> Run:
+    def run(arguments: tuple[Value, ...]) -> Value:
         value = test(arguments)
         return MISSING if value is MISSING else otherwise(arguments) if value else then(arguments)
 
     return run
 
 
-def _applied(program, inner):
-    def run(arguments):
+def _applied(program: Run, inner: Sequence[Run]) -> Run:
+    def run(arguments: tuple[Value, ...]) -> Value:
         values = tuple(each(arguments) for each in inner)
         return MISSING if MISSING in values else program(values)
 
@@ -717,16 +727,16 @@ def _bounded(value: Value, max_length: int) -> Value:
     return MISSING if too_large else value
 
 
-def _unary(apply, inner, max_length):
-    def run(arguments):
+def _unary(apply: Callable[..., Value], inner: Run, max_length: int) -> Run:
+    def run(arguments: tuple[Value, ...]) -> Value:
         value = inner(arguments)
         return MISSING if value is MISSING else _bounded(apply(value), max_length)
 
     return run
 
 
-def _binary(apply, left, right, max_length):
-    def run(arguments):
+def _binary(apply: Callable[..., Value], left: Run, right: Run, max_length: int) -> Run:
+    def run(arguments: tuple[Value, ...]) -> Value:
         first, second = left(arguments), right(arguments)
         if first is MISSING or second is MISSING:
             return MISSING
@@ -736,8 +746,8 @@ def _binary(apply, left, right, max_length):
     return run
 
 
-def _nary(apply, inner, max_length):
-    def run(arguments):
+def _nary(apply: Callable[..., Value], inner: Sequence[Run], max_length: int) -> Run:
+    def run(arguments: tuple[Value, ...]) -> Value:
         values = [each(arguments) for each in inner]
         return MISSING if any(value is MISSING for value in values) else _bounded(apply(*values), max_length)
 

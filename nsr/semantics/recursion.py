@@ -98,7 +98,7 @@ def search(table: Sequence[Example], arity: int, space: Space, config: Induction
     found: dict[Term, float] = {}
     for stage in _stages(examples, space, config):
         values = {term: tabulate(term, examples.columns) for term in stage}
-        found |= {term: examples.explained(each) - space.bits(term, config) for term, each in values.items()}
+        found |= {term: float(examples.explained(each)) - space.bits(term, config) for term, each in values.items()}
         if any(examples.right(each).all() for each in values.values()):
             break
     return heapq.nlargest(FINALISTS, found, key=found.__getitem__)
@@ -270,7 +270,8 @@ class _Bank:
         self, points: _Examples, operators: Sequence[_Operator], space: Space, config: InductionConfig
     ) -> None:
         constants = (*CONSTANTS, _commonest(points.wanted))
-        terms = [Constant(each) for each in constants] + [Argument(index) for index in range(len(points.columns))]
+        terms: list[Term] = [Constant(each) for each in constants]
+        terms += [Argument(index) for index in range(len(points.columns))]
         vectors = np.stack([*(np.full(len(points), each) for each in constants), *points.columns])
         leaves = _Pool(terms, np.array([space.bits(term, config) for term in terms]), vectors)
         self.operators = operators
@@ -566,6 +567,7 @@ def _fixpoint(body: Term, grid: Sequence[np.ndarray]) -> np.ndarray:
 
 def _compile(term: Term, columns: Sequence[np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
     """A closure from the values of the function to those of the term; what does not recur is run only once."""
+    run: Callable[..., np.ndarray]
     match term:
         case Argument(index):
             constant = columns[index]

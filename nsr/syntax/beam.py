@@ -59,7 +59,7 @@ class Beam:
     def advance(self, score: Callable[[np.ndarray], np.ndarray]) -> None:
         """Take the best transition of each configuration, or the best few of each sentence."""
         allowed = self.configurations.valid()
-        if self.grammar is not None:
+        if self.grammar is not None and self.takers is not None:
             allowed &= self.grammar.mask(self.symbols, self.configurations, self.takers)
         allowed &= np.isfinite(self.log_probs).reshape(-1, 1)
         scores = np.where(allowed, 0.0, -np.inf)
@@ -69,7 +69,7 @@ class Beam:
             found = np.where(allowed[choice], score(features), -np.inf)
             scores[choice] = found - np.logaddexp.reduce(found, axis=1, keepdims=True)
         log_probs = (self.log_probs.reshape(-1, 1) + scores).reshape(self.sentences, -1)  # (B, 3 K)
-        perturbed = log_probs if self.generator is None else self._perturb(log_probs)
+        perturbed = log_probs if self.generator is None else self._perturb(log_probs, self.generator)
         if self.width == 1:
             best = perturbed.argmax(axis=1)[:, None]
         else:
@@ -83,11 +83,11 @@ class Beam:
         actions = np.where(np.isfinite(self.log_probs), actions, -1).reshape(-1)
         self.configurations.advance(actions)
 
-    def _perturb(self, log_probs: np.ndarray) -> np.ndarray:
+    def _perturb(self, log_probs: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """Gumbel noise for the children of each configuration whose maximum is the parent's own perturbed score."""
         children = log_probs.reshape(self.sentences, self.width, ACTIONS)
         parents = self.perturbed[:, :, None]
-        noisy = children + self.generator.gumbel(size=children.shape)
+        noisy = children + generator.gumbel(size=children.shape)
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             top = noisy.max(axis=2, keepdims=True)
             shifted = parents - noisy + np.log1p(-np.exp(noisy - top))

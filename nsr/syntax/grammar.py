@@ -36,7 +36,7 @@ def load_grammar(name: str, start: str | tuple[str, ...] = "start") -> Lark:
     return Lark(text, start=starts, parser="lalr", propagate_positions=True)
 
 
-def check(grammar: Lark, tokens: Sequence[str]) -> Tree:
+def check(grammar: Lark, tokens: Sequence[str]) -> Tree[Any]:
     """Parse a sentence given as tokens; each terminal of the grammar is one whole token.
 
     A ``Token`` of the tree has the index of its word, from 0, as ``start_pos``.
@@ -104,9 +104,10 @@ def language(grammar: Lark, interpretation: Any) -> list[tuple[Tokens, Any]]:
         if symbol not in phrases:
             phrases[symbol] = None
             phrases[symbol] = [read(symbol.name)] if symbol.is_term else list(derive(symbol))
-        if phrases[symbol] is None:
+        found = phrases[symbol]
+        if found is None:
             raise ValueError(f"the language is infinite: rule {symbol.name!r} contains itself")
-        return phrases[symbol]
+        return found
 
     def read(terminal: str) -> tuple[Tokens, Any]:
         if not isinstance(patterns[terminal], PatternStr):

@@ -117,10 +117,10 @@ class OwnSyntax:
         head_of: dict[int, int] = {}  # of each phrase
         for phrase in check(self.grammar, tokens).iter_subtrees():
             words = [each for each in phrase.children if isinstance(each, Token)]
-            own = [each.start_pos for each in words if not _idle(each.type)]
+            own = [_place(each) for each in words if not _idle(each.type)]
             phrases = [head_of[id(each)] for each in phrase.children if not isinstance(each, Token)]
             head = head_of[id(phrase)] = (own or phrases)[0]
-            for place in [*phrases, *(each.start_pos for each in words)]:
+            for place in [*phrases, *map(_place, words)]:
                 if place != head:
                     heads[place] = head
         head, most = Counter(heads).most_common(1)[0]
@@ -165,6 +165,11 @@ class OwnSyntax:
                 if not found:
                     raise DataError(f"{self.name}: {reason}")
                 raise _fault(self.text, self.name, found.end() - len(shown), reason)
+
+
+def _place(word: Token) -> int:
+    """The index of a word in its sentence."""
+    return word.start_pos or 0
 
 
 def _idle(terminal: str) -> bool:

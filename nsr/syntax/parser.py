@@ -95,6 +95,28 @@ class Parser:
         self.grammar: DependencyGrammar | None = None
         self.gold: GoldTrees | None = None  # if given, nothing is parsed
 
+    @property
+    def given_grammar(self) -> DependencyGrammar:
+        """What is given.
+
+        Raises:
+            ValueError: nothing is.
+        """
+        if self.given is None:
+            raise ValueError("this parser was made without a grammar")
+        return self.given
+
+    @property
+    def learned_grammar(self) -> DependencyGrammar:
+        """What has been learned of signatures.
+
+        Raises:
+            ValueError: nothing has.
+        """
+        if self.grammar is None:
+            raise ValueError("this parser has learned no grammar; license it first")
+        return self.grammar
+
     def license(self, grammar: DependencyGrammar) -> None:
         """Take over what the lexicon has learned of signatures, for the embeddings and for the mask."""
         self.grammar = grammar
@@ -142,7 +164,7 @@ class Parser:
             return self._search(symbols, lengths, width, grammar, generator)
         # sentences that look alike, often because only classes are seen, are parsed once
         by_class = self.grammar is not None and grammar is self.grammar and not self.scorer.view.identity
-        seen = self.grammar.class_of[symbols] if by_class else symbols
+        seen = self.learned_grammar.class_of[symbols] if by_class else symbols
         first, inverse = unique_rows(np.where(np.arange(symbols.shape[1]) < lengths[:, None], seen, ABSENT))
         found = self._search_blocks(symbols[first], lengths[first], width, grammar)
         return Parses(found.heads[inverse], found.log_probs[inverse])
@@ -152,7 +174,7 @@ class Parser:
         if self.gold is not None:
             return np.arange(self.symbols)
         seen = self.scorer.seen_as(self.scorer.view)[:-1]
-        first, inverse = unique_rows(np.stack([seen, self.grammar.class_of], axis=1))
+        first, inverse = unique_rows(np.stack([seen, self.learned_grammar.class_of], axis=1))
         return first[inverse]
 
     def _search_blocks(
@@ -267,12 +289,12 @@ class Parser:
         features, actions = features[first], actions[first]
         mass = np.bincount(inverse, mass / mass.sum(), len(first))
         least = _conditional_entropy(features, mass)
-        rows, wanted, mass = torch.from_numpy(features), torch.from_numpy(actions), torch.from_numpy(mass).float()
+        rows, wanted, shares = torch.from_numpy(features), torch.from_numpy(actions), torch.from_numpy(mass).float()
         step = adamw_steps(self.scorer.used_parameters(), self.config)
         loss = 0.0
         for _ in range(self.config.parser_steps):
             scores = self.scorer(rows, generator).gather(1, wanted[:, None])[:, 0]
-            mean = -(mass * scores).sum()
+            mean = -(shares * scores).sum()
             loss = mean.item()
             if loss - least < self.config.parser_loss:
                 break

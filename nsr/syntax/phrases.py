@@ -16,7 +16,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from lark import Lark
@@ -124,14 +124,14 @@ def merge(places: Places, literal: int | None) -> tuple[Places, dict[int, int]]:
     for place, units in places.items():
         for unit in units:
             uses[unit].add(place)
-    habits: dict[int, set] = defaultdict(set)
+    habits: dict[int, set[Any]] = defaultdict(set)
     for unit, used in uses.items():
         signature = unit.signature
         inner = tuple(places[Place(unit, rank)] for rank in range(signature.left + signature.right))
         habits[unit.symbol].add((signature, inner, frozenset(used)))
     if literal in habits:
         habits[literal].add(LITERAL)
-    first: dict[frozenset, int] = {}
+    first: dict[frozenset[Any], int] = {}
     became = {symbol: first.setdefault(frozenset(habits[symbol]), symbol) for symbol in sorted(habits)}
 
     def renamed(unit: Unit) -> Unit:

@@ -96,6 +96,12 @@ class TransitionScorer(nn.Module):
         generator: draws the initial weights.
     """
 
+    membership: Tensor
+    representative: Tensor
+    identical: Tensor
+    like: Tensor
+    view_index: Tensor
+
     def __init__(self, symbols: int, config: ParserConfig, generator: torch.Generator) -> None:
         super().__init__()
         self.sides = config.max_side + 1
@@ -240,12 +246,13 @@ def adamw_steps(parameters: list[nn.Parameter], config: ParserConfig) -> Callabl
     """
     means, squares = ([torch.zeros_like(each) for each in parameters] for _ in range(2))
     steps = [torch.zeros(()) for _ in parameters]
+    weights: list[Tensor] = [*parameters]
 
     def step(loss: Tensor) -> None:
         gradients = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
             adamw(
-                parameters,
+                weights,
                 list(gradients),
                 means,
                 squares,

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -327,7 +327,7 @@ class DependencyGrammar:
         table[..., UNKNOWN_CLASS] = True
         return table
 
-    def to_json(self) -> dict:
+    def to_json(self) -> dict[str, Any]:
         """The grammar as plain data."""
         return {
             "class_of": self.class_of.tolist(),
@@ -345,7 +345,7 @@ class DependencyGrammar:
         }
 
     @classmethod
-    def from_json(cls, data: dict) -> DependencyGrammar:
+    def from_json(cls, data: dict[str, Any]) -> DependencyGrammar:
         """The inverse of :meth:`to_json`; raises KeyError, TypeError or ValueError on anything else."""
         accepts = {
             Slot(each["head"], ("left", "right").index(each["side"]), each["place"]): frozenset(each["classes"])

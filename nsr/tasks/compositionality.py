@@ -83,7 +83,7 @@ def add_exceptions(
     kept = train.take(index for index, pairs in enumerate(pairs_of) if not pairs)
     inputs = tuple(each.tokens for each in chosen)
     outputs = tuple(each.exception for each in chosen)
-    return Examples(kept.inputs + inputs, kept.outputs + outputs), tuple(chosen)
+    return Examples((*kept.inputs, *inputs), (*kept.outputs, *outputs)), tuple(chosen)
 
 
 def _primitive(pair: Pair, count: int, words: Words) -> list[Exceptional]:
@@ -104,8 +104,8 @@ def _exceptional_pairs(tokens: Tokens) -> list[Pair]:
 
 def _exceptional(tokens: Tokens) -> Exceptional:
     """An input that has one exceptional pair, with both of its outputs."""
-    place = next(place for place in range(len(tokens)) if tokens[place : place + 2] in EXCEPTIONS)
-    replaced = (*tokens[:place], *EXCEPTIONS[tokens[place : place + 2]], *tokens[place + 2 :])
+    place, pair = next((place, pair) for place, pair in enumerate(pairwise(tokens)) if pair in EXCEPTIONS)
+    replaced = (*tokens[:place], *EXCEPTIONS[pair], *tokens[place + 2 :])
     return Exceptional(tokens, meaning(tokens), meaning(replaced))
 
 
@@ -170,9 +170,10 @@ class _Call:
     def tokens(self) -> Tokens | None:
         """The function applied to the values of its arguments; None if one has none."""
         values = [each.value if isinstance(each, _Call) else each for each in self.arguments]
-        if None in values:
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
             return None
-        return (self.function, *values[0], *(token for value in values[1:] for token in (SEPARATOR, *value)))
+        return (self.function, *known[0], *(token for value in known[1:] for token in (SEPARATOR, *value)))
 
 
 def _by_steps(predict: Predict, inputs: Iterable[Tokens]) -> list[Tokens | None]:
@@ -184,14 +185,14 @@ def _by_steps(predict: Predict, inputs: Iterable[Tokens]) -> list[Tokens | None]
         calls.append(_Call(function, arguments, height))
         return calls[-1]
 
-    functions = {name: partial(call, name) for name in ARITY}
+    functions: dict[str, Callable[..., _Call | Tokens]] = {name: partial(call, name) for name in ARITY}
     roots = [fold(tokens, tuple, functions) for tokens in inputs]
     for height in range(1, 1 + max((each.height for each in calls), default=0)):
         level = [(each, each.tokens()) for each in calls if each.height == height]
         asked = list(dict.fromkeys(tokens for _, tokens in level if tokens is not None))
         answers = dict(zip(asked, predict(asked), strict=True)) if asked else {}
         for each, tokens in level:
-            answer = answers.get(tokens)
+            answer = None if tokens is None else answers.get(tokens)
             each.value = answer if answer and all(map(is_literal, answer)) else None
     return [root.value if isinstance(root, _Call) else root for root in roots]
 

@@ -280,7 +280,7 @@ def long_expressions(count: int, operators: int, largest: int, rng: np.random.Ge
 
     From digits in a row, random neighbours become one phrase until there is one; begun anew where no operator fits.
     """
-    found = []
+    found: list[tuple[str, ...]] = []
     while len(found) < count:
         digits = rng.integers(1, min(9, largest) + 1, operators + 1).tolist()
         parts = [Drawn(str(digit), digit, digit) for digit in digits]

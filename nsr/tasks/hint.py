@@ -158,7 +158,8 @@ class Hint(Task):
         check(load_grammar("hint"), tokens)
         if self.input == "images":
             packed = PackedTokens.of(VOCABULARY, [tokens])
-            return self._pictured(0).draw(TEST, Examples(packed, (0,))).inputs[0]
+            shown: Pictures = self._pictured(0).draw(TEST, Examples(packed, (0,))).inputs[0]
+            return shown
         return tokens
 
     def spell(self, tokens: Tokens) -> str:
@@ -278,7 +279,8 @@ class Pictured:
 
     def draw(self, part: int, examples: Examples) -> Examples:
         """The same examples with images: of each symbol, one of this part at random."""
-        tokens = examples.inputs
+        inputs = examples.inputs
+        tokens = inputs if isinstance(inputs, PackedTokens) else PackedTokens.of(VOCABULARY, inputs)
         rng = np.random.default_rng([self.seed, part])
         ids = np.empty(len(tokens.codes), np.int32)
         for label in np.unique(tokens.codes).tolist():
@@ -338,8 +340,9 @@ def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
 def _write_cache(path: Path, found: Mapping[str, Expressions]) -> None:
     """Keep the expressions; a folder that cannot be written just keeps nothing."""
     arrays = _arrays(found)
+    kept: dict[str, Any] = {"checksum": np.array(_checksum(arrays)), **arrays}
     file = io.BytesIO()
-    np.savez(file, checksum=np.array(_checksum(arrays)), **arrays)
+    np.savez(file, **kept)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, file.getvalue())

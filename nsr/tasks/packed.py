@@ -69,7 +69,8 @@ class PackedTokens(Sequence[Tokens]):
         place = np.arange(len(self.codes)) - np.repeat(self.bounds[:-1], self.lengths)
         totals = np.cumsum((self.codes.astype(np.uint64) + 1) * (2 * spread[place % len(spread)] + 1))
         totals = np.concatenate([[np.uint64(0)], totals])
-        return totals[self.bounds[1:]] - totals[self.bounds[:-1]]
+        found: np.ndarray = totals[self.bounds[1:]] - totals[self.bounds[:-1]]
+        return found
 
     @property
     def lengths(self) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -80,7 +80,7 @@ class Pairs(Task):
         return group_by_size({"tokens": map(len, examples.inputs)})
 
 
-def read_pairs(path: str | Path) -> list[tuple[Side, Side]]:
+def read_pairs(path: str | Path) -> list[tuple[str | Tokens, Side]]:
     """The pairs of a UTF-8 file, one a line.
 
     The line is an input, a tab and an output or, if the name of the file ends in ``.jsonl``, an object with ``input``
@@ -92,7 +92,7 @@ def read_pairs(path: str | Path) -> list[tuple[Side, Side]]:
     return parse_pairs(_read(Path(path)), Path(path))
 
 
-def parse_pairs(content: bytes, path: Path) -> list[tuple[Side, Side]]:
+def parse_pairs(content: bytes, path: Path) -> list[tuple[str | Tokens, Side]]:
     """The pairs of a file with this content; see :func:`read_pairs`."""
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
@@ -100,7 +100,7 @@ def parse_pairs(content: bytes, path: Path) -> list[tuple[Side, Side]]:
         raise DataError(f"{path} is not UTF-8 text") from None
     if not text:
         raise DataError(f"{path} is empty; expected a line for each pair of an input and an output")
-    pair = _json_pair if path.suffix == ".jsonl" else _pair
+    pair: Callable[[str, str], tuple[str | Tokens, Side]] = _json_pair if path.suffix == ".jsonl" else _pair
     return [pair(line, f"{path}:{number}") for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1)]
 
 
@@ -158,7 +158,7 @@ def _pair(line: str, place: str) -> tuple[str, str]:
     return fields[0], fields[1]
 
 
-def _json_pair(line: str, place: str) -> tuple[Side, Side]:
+def _json_pair(line: str, place: str) -> tuple[str | Tokens, Side]:
     """The input and the output of a line of JSON."""
     try:
         found: Any = json.loads(line)

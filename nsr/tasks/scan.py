@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from lark import Transformer, v_args
+from lark import Token, Transformer, v_args
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.gss import ROOT
@@ -50,7 +50,7 @@ def commands() -> dict[Tokens, Actions]:
 
 
 @v_args(inline=True)
-class _Meaning(Transformer):
+class _Meaning(Transformer[Token, Actions]):
     """The actions of a command, one method a production of ``grammars/scan.lark``."""
 
     def walk(self) -> Actions:
@@ -300,10 +300,10 @@ def _read_file(path: Path, count: int) -> list[Pair]:
     """The pairs of one of the authors' files, which must be ``count``."""
     lines = read_lines(path, "the official SCAN files")
     known = _lines()
-    pairs = [known.get(line) for line in lines]
-    if None in pairs:
-        fault = pairs.index(None)
-        raise DataError(f"{path}:{fault + 1}: {_reason(lines[fault])}")
+    for number, line in enumerate(lines, start=1):
+        if line not in known:
+            raise DataError(f"{path}:{number}: {_reason(line)}")
+    pairs = [known[line] for line in lines]
     if len(pairs) != count:
         raise DataError(f"{path}: expected {count} lines, found {len(pairs)}; download the file again")
     return pairs
@@ -367,7 +367,7 @@ def gold_heads(tokens: Tokens) -> Heads:
 
 
 @v_args(inline=True)
-class _Heads(Transformer):
+class _Heads(Transformer[Token, Heads]):
     """The heads of a command in projective order, one method a production of ``grammars/scan.lark``."""
 
     def word(self) -> Heads:

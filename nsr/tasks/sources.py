@@ -6,6 +6,7 @@ are not known.
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ class File:
     url: str | None = None
 
     @classmethod
-    def of(cls, content: bytes) -> File:
+    def of(cls, content: builtins.bytes) -> File:
         """What a file with this content is."""
         return cls(hashlib.sha256(content).hexdigest(), len(content), content.count(b"\n"))
 
@@ -68,8 +69,8 @@ def source(task: str) -> Source:
     """The source of a task."""
     content = (resources.files("nsr.tasks") / "sources.json").read_text(encoding="utf-8")
     found = json.loads(content)[task]
-    parts = {name: read_files(found.pop(name, {})) for name in ("files", "published")}
-    return Source(**found, **parts)
+    parts = {name: read_files(found.get(name, {})) for name in ("files", "published")}
+    return Source(found["page"], found["licence"], parts["files"], parts["published"])
 
 
 def read_files(data: Mapping[str, Mapping[str, Any]]) -> dict[str, File]:

@@ -175,7 +175,7 @@ def _image_paths(folder: Path) -> dict[str, str]:
     root = folder / IMAGES
     if not root.is_dir():
         raise DataError(f"{root} does not exist; the folder must hold {IMAGES}/CLASS/*.jpg")
-    found = {}
+    found: dict[str, str] = {}
     try:
         for below in sorted(each for each in root.iterdir() if each.is_dir()):
             symbol = NAMES.get(below.name, below.name)

@@ -112,9 +112,13 @@ class Task(ABC):
     name: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
     default_split: ClassVar[str]
-    primitives: ClassVar[str]
     tests: ClassVar[tuple[str, ...]] = ()
     own: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def primitives(self) -> str:
+        """What programs are made of: the name of a set of primitives; in most tasks a class variable."""
 
     @abstractmethod
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
