@@ -19,14 +19,14 @@ from nsr._version import __version__
 from nsr.errors import ExportError
 from nsr.learning.deduction import deduce, execute
 from nsr.model import NSR, show
-from nsr.perception.tokens import LITERAL, TokenPerception, words_of
+from nsr.perception.tokens import TokenPerception, words_of
 from nsr.runs import write_file
 from nsr.semantics.closed_forms import closed_form, form_text
 from nsr.semantics.programs import Apply, Fix, Term, subterms
 from nsr.semantics.values import EMPTY_ID
 from nsr.standalone import Machine
 from nsr.syntax.phrases import Places, check_deterministic, merge, observe, probes, write_grammar
-from nsr.tasks.task import Tokens
+from nsr.tasks.task import LITERAL, Tokens
 
 SAMPLE = 10_000  # training sentences that are parsed and compared, drawn from all
 GRAMMAR, PROGRAMS, SCRIPT = "grammar.lark", "programs.nsr", "run.py"

@@ -25,12 +25,12 @@ from nsr.gss import ROOT, is_projective, projective_trees
 from nsr.learning.abduction import CERTAINTY, NOVELTY, Guess, Knowledge, Tree, evaluate, explain, neighbours
 from nsr.learning.config import SearchConfig
 from nsr.perception.perception import Alternative
-from nsr.perception.tokens import LITERAL
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import Key, Lexicon
 from nsr.semantics.values import EMPTY, MISSING, Value, from_json, to_json
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.scan import gold_heads
+from nsr.tasks.task import LITERAL
 
 A, B = ("A",), ("B",)
 THOROUGH = SearchConfig(expansions=10**6, guesses=10**6)

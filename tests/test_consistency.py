@@ -26,13 +26,13 @@ from nsr.learning.consistency import (
     weigh,
 )
 from nsr.learning.proposals import stack
-from nsr.perception.tokens import LITERAL
 from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space
 from nsr.semantics.lexicon import Key, Lexicon, Signature
 from nsr.semantics.programs import parse_program
 from nsr.semantics.values import EMPTY, MISSING
 from nsr.syntax.signatures import DependencyGrammar
+from nsr.tasks.task import LITERAL
 
 A, B = ("A",), ("B",)
 a, b, f, g, h, o, u = range(len(SYMBOLS))

@@ -11,12 +11,13 @@ from nsr.gss import ROOT
 from nsr.learning.config import Config, KnowledgeConfig
 from nsr.learning.deduction import deduce
 from nsr.learning.knowledge import given_lexicon, literal_words, perceive
-from nsr.perception.tokens import LITERAL, TokenPerception
+from nsr.perception.tokens import TokenPerception
 from nsr.semantics.execution import Executor, Layout
 from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
 from nsr.semantics.programs import to_text
 from nsr.semantics.values import EMPTY, MISSING
 from nsr.syntax.signatures import DependencyGrammar
+from nsr.tasks.task import LITERAL
 
 INPUTS = [("copy", "A", "B"), ("append", "A", ",", "C")]
 OUTPUTS = [("A", "B"), ("A", "C")]

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from terms import LISTS, REVERSING, terms
 
 from nsr.errors import ProgramError
-from nsr.perception.tokens import LITERAL
 from nsr.semantics.lexicon import MAX_DEPENDENTS, Entry, Key, Lexicon, Signature, parse_lexicon
 from nsr.semantics.primitives import primitive_set
 from nsr.semantics.programs import Constant, parse_program
 from nsr.semantics.values import EMPTY
 from nsr.tasks.expressions import VOCABULARY
 from nsr.tasks.hint import GOLD_LEXICON
+from nsr.tasks.task import LITERAL
 
 SYMBOLS = ("jump", "left", "after", ",", "<literal>")
 ODD_SYMBOLS = ('"', "two words", "\\", "#", "x0", "é∅", "\t\n\u2028", "", "=", "(", "1", "_", "self", "empty", LITERAL)

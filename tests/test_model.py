@@ -9,12 +9,11 @@ from terms import REVERSING, interpret
 import nsr
 from nsr.errors import InputError
 from nsr.experiment import Run
-from nsr.perception.tokens import LITERAL
 from nsr.semantics.lexicon import Signature
 from nsr.semantics.programs import parse_program
 from nsr.semantics.values import EMPTY
 from nsr.tasks import TASKS
-from nsr.tasks.task import Dataset, Examples, Task
+from nsr.tasks.task import LITERAL, Dataset, Examples, Task
 
 UNARY = {
     "copy": lambda letters: letters,

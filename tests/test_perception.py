@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsr.errors import InputError
-from nsr.perception.tokens import LITERAL, TokenPerception
+from nsr.perception.tokens import TokenPerception
+from nsr.tasks.task import LITERAL
 
 WORDS = ("a", "b", "copy", "append", ",")
 sentences = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(tuple), min_size=1, max_size=5)

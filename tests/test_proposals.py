@@ -16,12 +16,13 @@ from nsr.learning.consistency import Use
 from nsr.learning.deduction import FALLBACK_WIDTH, Candidates, candidates, deduce
 from nsr.learning.proposals import Proposals, propose, stack, tree_of
 from nsr.learning.pruning import superfluous, without
-from nsr.perception.tokens import LITERAL, TokenPerception
+from nsr.perception.tokens import TokenPerception
 from nsr.semantics.execution import ABSENT, UNREVISED
 from nsr.semantics.lexicon import Key, Signature, parse_lexicon
 from nsr.semantics.values import MISSING, MISSING_ID, ValueTable
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.scan import gold_heads
+from nsr.tasks.task import LITERAL
 
 LEXICON = lexicon_of(SOLVABLE, agreement={"g": 0.7, "h": 0.9})
 CONFIG = SearchConfig(explanations=10**4, trees=200)  # all trees of up to 5 tokens

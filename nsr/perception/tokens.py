@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from nsr.arrays import ragged_to_padded
 from nsr.errors import ConfigError, InputError
 from nsr.perception.perception import Alternative, Perception, Readings
-
-if TYPE_CHECKING:
-    from nsr.tasks.task import Tokens
-
-LITERAL = "<literal>"  # the symbol of all words that denote themselves
+from nsr.tasks.task import LITERAL, Tokens
 
 
 class TokenPerception:

@@ -21,7 +21,6 @@ import numpy as np
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.gss import ROOT
-from nsr.perception.tokens import LITERAL
 from nsr.syntax.grammar import check, load_grammar
 from nsr.tasks.compositionality import TESTS, add_exceptions, add_primitive_twins, swap_in_twins
 from nsr.tasks.string_edits import (
@@ -37,7 +36,7 @@ from nsr.tasks.string_edits import (
     is_literal,
     meaning,
 )
-from nsr.tasks.task import Dataset, Examples, Predict, Task, Tokens, group_by_size, read_lines
+from nsr.tasks.task import LITERAL, Dataset, Examples, Predict, Task, Tokens, group_by_size, read_lines
 
 __all__ = ["GOLD_PROGRAMS", "SPLITS", "Pcfg", "deep", "depth", "gold_heads", "meaning"]
 

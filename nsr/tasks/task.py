@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from nsr.errors import ConfigError, DataError, MissingDataError
 
 Tokens = tuple[str, ...]
+LITERAL = "<literal>"  # the symbol of all words that denote themselves
 Value = Any  # what a program returns: a tuple of output tokens, or an integer
 FIGURES = ("test", "measure", "value", "count")  # what every test of a task returns, besides further figures
 Predict = Callable[[Sequence[Tokens]], list[Value | None]]  # a model's answers; None where it has none
@@ -201,6 +202,8 @@ class Task(ABC):
 
     def gold_heads(self, tokens: Tokens) -> tuple[int, ...]:
         """The head of each token in the right tree, ROOT for the root: what ``syntax: given`` gives.
+
+        Literals may stand there as :data:`LITERAL`.
 
         Raises:
             ConfigError: the task has no right trees to give.
