@@ -115,7 +115,7 @@ class LearningConfig:
 
     curriculum: str = setting("length", "short sentences first, or none")
     threshold: float = setting(0.995, "greedy accuracy that ends a stage")
-    least: int = setting(50, "examples in a stage")
+    least: int = setting(10, "examples in a stage: the few short ones among many are where learning begins")
     rounds: int = setting(20, "at most so many rounds in a stage")
     pool: int = setting(4096, "sentences looked at in a stage; the last stage looks at all")
     batch: int = setting(768, "sentences learned from in a round, half of them solved ones")

@@ -60,6 +60,7 @@ SETTINGS = {
     "max_arity": 2,
     "view_gain": 0.001,
     "examples": 40_000,
+    "least": 50,
 }
 IMAGE_SETTINGS = {
     "separators": "",

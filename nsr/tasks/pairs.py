@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -41,11 +41,6 @@ class Pairs(Task):
             object.__setattr__(self, part, path)
             if path and not getattr(self, checksum):
                 object.__setattr__(self, checksum, hashlib.sha256(_read(Path(path))).hexdigest())
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """See :meth:`Task.settings`. Own files are short, so stages are small: else the first would be nearly all."""
-        return {"least": 20}
 
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
         """The pairs of the two files; see :meth:`Task.load`."""

@@ -106,8 +106,8 @@ class Pcfg(Task):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Letters are literals, the comma a separator."""
-        return {"literals": True, "separators": SEPARATOR}
+        """Letters are literals, the comma a separator; short inputs are many."""
+        return {"literals": True, "separators": SEPARATOR, "least": 50}
 
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
         """The examples of a split; see :meth:`Task.load`.
