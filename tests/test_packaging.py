@@ -90,7 +90,8 @@ def test_the_licences_of_all_requirements_are_listed():
     wanted = setup()["options"]["install_requires"].split("\n")
     wanted += [line for extra in setup()["options.extras_require"].values() for line in extra.split("\n")]
     names = {re.split(r"[<>=\[]", line)[0] for line in wanted if line}
-    listed = re.findall(r"^\| ([a-z-]+) \|", (ROOT / "docs" / "licences.md").read_text(encoding="utf-8"), re.M)
+    packages, _, _ = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8").partition("## Data")
+    listed = re.findall(r"^\| ([a-z-]+) \|", packages, re.M)
     assert names == set(listed) - {"package"}
 
 
