@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nsr
@@ -27,6 +28,7 @@ from nsr.runs import (
     write_file,
     write_folder,
 )
+from nsr.tasks.string_edits import generate, meaning
 
 FILES = {"config.json": b"{}\n", "lexicon.nsr": b"\n", "weights": bytes(range(256))}
 OLD = {**FILES, "state.json": b"1\n"}
@@ -379,6 +381,67 @@ def test_a_run_killed_at_random_moments_is_the_undisturbed_one(tmp_path):
             kills += status != 0
         assert content(folder) == content(expected)
     assert kills > 0  # about ten
+
+
+# What a process trains and, where a second argument says so, stops after the first checkpoint.
+TRAINING = """
+import json, sys
+import nsr
+from nsr.experiment import Run
+
+class Stop(Exception):
+    pass
+
+def save_and_stop(*arguments):
+    save(*arguments)
+    raise Stop
+
+save = Run.save
+if len(sys.argv) > 2:
+    Run.save = save_and_stop
+for settings in json.loads(sys.argv[1]):
+    try:
+        nsr.train(**settings, checkpoint_seconds=0, resume=True)
+    except Stop:
+        pass
+"""
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_files_in_any_process(tmp_path):
+    """Nothing depends on the order of sets, which differs from process to process, nor on where a run was stopped."""
+    sentences = generate(100, np.random.default_rng(0))
+    brief = {"separators": ",", "max_tokens": 6, "rounds": 2}  # ends long before all is explained
+    numbers = {"one": 1, "two": 2, "three": 3, "four": 4}
+    sums = [(f"{left} plus {right}", numbers[left] + numbers[right]) for left in numbers for right in numbers]
+    pairs = {
+        "strings": [(" ".join(each), " ".join(meaning(each))) for each in sentences],
+        "sums": [*numbers.items(), *sums],
+    }
+    for name, lines in pairs.items():
+        (tmp_path / f"{name}.tsv").write_text("".join(f"{one}\t{other}\n" for one, other in lines), "utf-8")
+    files = {name: {part: str(tmp_path / f"{name}.tsv") for part in ("train", "test")} for name in pairs}
+    runs = {
+        "sampled": {"task": "scan", "split": "length", "max_tokens": 4, "search": "mh"},
+        "strings": {"task": "pairs", **files["strings"], "primitives": "list-reverse", "literals": True, **brief},
+        "sums": {"task": "pairs", **files["sums"], "primitives": "int"},
+    }
+
+    def train(folder: Path, hash_seed: int, *stopped: str) -> None:
+        settings = json.dumps([{**each, "out": str(folder / name)} for name, each in runs.items()])
+        environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
+        subprocess.run([sys.executable, "-c", TRAINING, settings, *stopped], check=True, timeout=300, env=environment)
+
+    train(tmp_path / "first", 1)
+    train(tmp_path / "second", 2)
+    train(tmp_path / "resumed", 3, "stopped")
+    assert all(names(tmp_path / "resumed" / name) == ["checkpoint"] for name in runs)
+    train(tmp_path / "resumed", 4)
+    for name in runs:
+        expected = content(tmp_path / "first" / name)
+        assert len(expected["history.jsonl"]) > 1
+        assert content(tmp_path / "second" / name) == expected
+        assert content(tmp_path / "resumed" / name) == expected
 
 
 def progress(folder: Path) -> object:
