@@ -543,7 +543,9 @@ def test_an_edited_lexicon_is_used(run, capsys):
     path = run / "lexicon.nsr"
     path.write_text(path.read_text().replace('"jump" = (cons "I_JUMP" nil)', '"jump" = (cons "I_HOP" nil)'))
     assert main(["predict", str(run), "jump twice"]) == 0
-    assert capsys.readouterr().out == "I_HOP I_HOP\n"
+    printed = capsys.readouterr()
+    assert printed.out == "I_HOP I_HOP\n"
+    assert printed.err == f"note: {path} is not as it was trained: it was edited, or is damaged\n"
 
 
 # The command as a whole

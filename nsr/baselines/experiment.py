@@ -1,15 +1,16 @@
 """A baseline trained on a split of a task, and tested: the counterpart of :func:`nsr.experiment.train`.
 
 It gets the same training examples as the learner of this project. Its run folder holds ``history.jsonl`` (a line an
-epoch) and ``metrics.json``, written last; while it trains, ``checkpoint/``. The weights are not kept.
+epoch), ``manifest.json`` and ``metrics.json``, written last; while it trains, ``checkpoint/`` and ``training.lock``.
+The weights are not kept.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,17 @@ from nsr.baselines.presets import make_network, preset
 from nsr.baselines.seq2seq import Network, solved
 from nsr.baselines.training import Limits, Trainer, cut
 from nsr.errors import ConfigError, RunError
-from nsr.experiment import CHECKPOINT_SECONDS, Run, peak_memory_mb
-from nsr.runs import parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
+from nsr.experiment import CHECKPOINT_SECONDS, METRICS, Run, peak_memory_mb, write_results
+from nsr.runs import (
+    MANIFEST,
+    locked,
+    parse_json,
+    read_checkpoint,
+    read_folder,
+    remove_checkpoint,
+    to_json,
+    write_checkpoint,
+)
 from nsr.tasks import Examples, Task, make_task
 
 
@@ -92,51 +102,56 @@ def train_baseline(
         Limits(1 if epochs is None else epochs, minutes)  # says what is wrong before anything is read
     run = None if out is None else Run(Path(out), identity)
     if run is not None and run.finished(resume):
-        found = parse_json((run.folder / "metrics.json").read_bytes(), run.folder / "metrics.json")
-        _require_same(found.get("run"), identity, run.folder)
-        remove_checkpoint(run.checkpoint)  # if a kill left it
-        return found
-    data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
-    if data.train.gold is not None:
-        raise ConfigError("baselines read tokens, not images; leave out --input images")
-    used = spelled(drawn_examples(data.train, examples, seed))
-    train, validation = cut(used, seed)
-    network = make_network(model, chosen.config, used, torch.Generator().manual_seed(seed))
-    an_epoch = math.ceil(len(train) / chosen.config.batch)
-    limits = Limits(epochs or math.ceil(chosen.updates / an_epoch), minutes, chosen.patience)
-    trainer = Trainer(network, train, validation, limits, seed)
-    before = _restore(trainer, run) if run is not None and resume else 0.0
-    reason = _fit(trainer, run, before, began, checkpoint_seconds, progress, an_epoch)
-    trained = time.perf_counter()
-    test = score(network, made, data.test)
-    metrics = {
-        **{name: value for name, value in identity.items() if name not in ("epochs", "minutes", "examples", "options")},
-        "version": __version__,
-        "test": test,
-        "train": {
-            "available": len(data.train),
-            "used": len(used),
-            "learned_from": len(train),
-            "validation": len(validation),
-        },
-        "epochs": trainer.progress.history[-1]["epoch"],
-        "updates": trainer.progress.updates,
-        "stopped": reason,
-        "tested": trainer.progress.best,
-        "seconds": {
-            "total": round(before + time.perf_counter() - began, 3),
-            "train": round(trainer.progress.seconds, 3),
-            "final": trainer.progress.best["seconds"],
-            "evaluate": round(time.perf_counter() - trained, 3),
-        },
-        "parameters": sum(weights.numel() for weights in network.parameters()),
-        "peak_memory_mb": round(peak_memory_mb(), 1),
-        "settings": {**asdict(chosen.config), **asdict(limits)},
-        "assumptions": {"data": data.source, **made.assumptions()},
-        "run": identity,
-    }
-    if run is not None:
-        _finish(run, metrics, trainer.progress.history)
+        return _result(run)
+    with nullcontext() if run is None else locked(run.folder):
+        if run is not None and run.finished(resume):  # by another process, just before the lock
+            return _result(run)
+        data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
+        if data.train.gold is not None:
+            raise ConfigError("baselines read tokens, not images; leave out --input images")
+        used = spelled(drawn_examples(data.train, examples, seed))
+        train, validation = cut(used, seed)
+        network = make_network(model, chosen.config, used, torch.Generator().manual_seed(seed))
+        an_epoch = math.ceil(len(train) / chosen.config.batch)
+        limits = Limits(epochs or math.ceil(chosen.updates / an_epoch), minutes, chosen.patience)
+        trainer = Trainer(network, train, validation, limits, seed)
+        before = _restore(trainer, run) if run is not None and resume else 0.0
+        reason = _fit(trainer, run, before, began, checkpoint_seconds, progress, an_epoch)
+        trained = time.perf_counter()
+        test = score(network, made, data.test)
+        metrics = {
+            **{
+                name: value
+                for name, value in identity.items()
+                if name not in ("epochs", "minutes", "examples", "options")
+            },
+            "version": __version__,
+            "test": test,
+            "train": {
+                "available": len(data.train),
+                "used": len(used),
+                "learned_from": len(train),
+                "validation": len(validation),
+            },
+            "epochs": trainer.progress.history[-1]["epoch"],
+            "updates": trainer.progress.updates,
+            "stopped": reason,
+            "tested": trainer.progress.best,
+            "seconds": {
+                "total": round(before + time.perf_counter() - began, 3),
+                "train": round(trainer.progress.seconds, 3),
+                "final": trainer.progress.best["seconds"],
+                "evaluate": round(time.perf_counter() - trained, 3),
+            },
+            "parameters": sum(weights.numel() for weights in network.parameters()),
+            "peak_memory_mb": round(peak_memory_mb(), 1),
+            "settings": {**asdict(chosen.config), **asdict(limits)},
+            "assumptions": {"data": data.source, **made.assumptions()},
+            "run": identity,
+        }
+        if run is not None:
+            write_results(run.folder, {}, trainer.progress.history, metrics)
+            remove_checkpoint(run.checkpoint)
     return metrics
 
 
@@ -203,11 +218,7 @@ def _fit(
 
 def _save(trainer: Trainer, run: Run, total: float) -> None:
     state = {"run": run.identity, "total": total}
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(run.checkpoint, {**trainer.files(), "state.json": to_json(state)})
-    except OSError as error:
-        raise RunError(f"{run.checkpoint} cannot be written: {error.strerror or error}") from None
+    write_checkpoint(run.checkpoint, {**trainer.files(), "state.json": to_json(state)})
 
 
 def _restore(trainer: Trainer, run: Run) -> float:
@@ -242,16 +253,18 @@ def _require_same(found: dict[str, Any] | None, wanted: dict[str, Any], folder: 
             )
 
 
-def _finish(run: Run, metrics: dict[str, Any], history: list[dict[str, Any]]) -> None:
-    """Write the history and, last, the metrics; then drop the checkpoint."""
-    lines = "".join(json.dumps(record) + "\n" for record in history)
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        write_file(run.folder / "history.jsonl", lines.encode())
-        write_file(run.folder / "metrics.json", to_json(metrics))
-    except OSError as error:
-        raise RunError(f"{run.folder} cannot be written: {error.strerror or error}") from None
-    remove_checkpoint(run.checkpoint)
+def _result(run: Run) -> dict[str, Any]:
+    """The metrics of a finished run.
+
+    Raises:
+        RunError: they are damaged, or the run differs in a setting.
+    """
+    path = run.folder / METRICS
+    listed = (run.folder / MANIFEST).is_file()  # earlier versions wrote none
+    found = parse_json(read_folder(run.folder)[METRICS] if listed else path.read_bytes(), path)
+    _require_same(found.get("run"), run.identity, run.folder)
+    remove_checkpoint(run.checkpoint)  # if a kill left it
+    return found
 
 
 def _percent(hits: np.ndarray) -> float:
