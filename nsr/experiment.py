@@ -290,8 +290,19 @@ class Run:
         """
         saved = load_and_tell(self.folder, tell)
         self.require_same(saved.metrics, saved, model)
-        remove_checkpoint(self.checkpoint)  # if a kill left it
+        self.tidy()
         return saved
+
+    def tidy(self) -> None:
+        """Remove from a finished run what a kill has left.
+
+        Raises:
+            RunError: another process is in it.
+        """
+        remove_checkpoint(self.checkpoint)
+        if (self.folder / LOCK).exists():
+            with locked(self.folder):
+                pass
 
     def restore(self, model: NSR) -> tuple[Position | None, float]:
         """Put the model into the state of the checkpoint.

@@ -263,7 +263,7 @@ def _result(run: Run) -> dict[str, Any]:
     listed = (run.folder / MANIFEST).is_file()  # earlier versions wrote none
     found = parse_json(read_folder(run.folder)[METRICS] if listed else path.read_bytes(), path)
     _require_same(found.get("run"), run.identity, run.folder)
-    remove_checkpoint(run.checkpoint)  # if a kill left it
+    run.tidy()
     return found
 
 
