@@ -25,6 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -189,6 +190,8 @@ class Attack:
         self.random = random.Random(seed)
         self.root = os.getuid() == 0
         self.count = 0
+        self.undisturbed: dict[str, Path] = {}
+        self.seconds: dict[str, float] = {}  # of undisturbed commands
         pairs = folder / "pairs.tsv"
         words = {"": 1, " twice": 2, " thrice": 3}
         pairs.write_text(
@@ -214,7 +217,7 @@ class Attack:
         yield self.table_killed(10)
         yield self.disk_full()
         yield self.forbidden()
-        made, of_table = self.made(SCAN), self.table_run()
+        made, of_table = self.made(SCAN), min(self.whole_table[0].iterdir())
         yield self.damaged("damaged: file of a run", made, answers_as(made))
         yield self.damaged("damaged: file of a checkpoint", self.interrupted(SCAN) / "checkpoint", resumed_as(made))
         made = self.made(self.baseline)
@@ -236,12 +239,15 @@ class Attack:
         return self.folder / f"{self.count}"
 
     def made(self, command: list[object]) -> Path:
-        """The folder of an undisturbed run."""
-        folder = self.fresh()
-        status, lines = run([*command, "--out", folder, "--quiet"])
-        if status:
-            raise SystemExit(f"{command}: {lines}")
-        return folder
+        """The folder of an undisturbed run, which is made once."""
+        if (name := str(command)) not in self.undisturbed:
+            folder, began = self.fresh(), time.perf_counter()
+            status, lines = run([*command, "--out", folder, "--quiet"])
+            if status:
+                raise SystemExit(f"{command}: {lines}")
+            self.undisturbed[name] = folder
+            self.seconds[name] = time.perf_counter() - began
+        return self.undisturbed[name]
 
     def interrupted(self, command: list[object]) -> Path:
         """The folder of a run that was killed after its first checkpoint."""
@@ -257,9 +263,7 @@ class Attack:
     def killed(self, kind: str, command: list[object], number: int, *, saving: bool = False) -> Fault:
         """Kill a training at random moments, or while files are being written; resume it to its end each time."""
         fault = Fault(kind)
-        began = time.perf_counter()
-        expected = content(self.made(command))
-        seconds = time.perf_counter() - began
+        expected, seconds = content(self.made(command)), self.seconds[str(command)]
         number = self.times(number)
         while fault.tried < number:
             folder, kills, amid = self.fresh(), 0, 0
@@ -286,17 +290,23 @@ class Attack:
             time.sleep(self.random.uniform(0, 0.005))
 
     def table(self, runs: Path, out: Path) -> list[object]:
-        """The command that makes a table of two seeds."""
-        return ["table", TABLE, "--seeds", "2", "--runs", runs, "--out", out, "--no-plots", "--checkpoint-seconds", "0"]
+        """The command that makes a table."""
+        return ["table", TABLE, "--seeds", "1", "--runs", runs, "--out", out, "--no-plots", "--checkpoint-seconds", "0"]
+
+    @cached_property
+    def whole_table(self) -> tuple[Path, Path]:
+        """The folders of runs and tables of an undisturbed command."""
+        runs, out, began = self.fresh(), self.fresh(), time.perf_counter()
+        status, lines = run(self.table(runs, out))
+        if status:
+            raise SystemExit(f"table: {lines}")
+        self.seconds[TABLE] = time.perf_counter() - began
+        return runs, out
 
     def table_killed(self, number: int) -> Fault:
         """Kill a table at random moments and call it again until it is complete."""
         fault = Fault("killed: table")
-        began = time.perf_counter()
-        runs, out = self.fresh(), self.fresh()
-        run(self.table(runs, out))
-        seconds = time.perf_counter() - began
-        expected = table_content(runs, out)
+        expected, seconds = table_content(*self.whole_table), self.seconds[TABLE]
         number = self.times(number)
         while fault.tried < number:
             runs, out, kills = self.fresh(), self.fresh(), 0
@@ -351,7 +361,7 @@ class Attack:
     def forbidden(self) -> Fault:
         """Write to folders that may not be written to, and read files that may not be read."""
         fault = Fault("read-only, or no permission")
-        trained, cut = self.made(SCAN), self.interrupted(SCAN)
+        trained, cut = shutil.copytree(self.made(SCAN), self.fresh()), self.interrupted(SCAN)
         closed = self.fresh()
         closed.mkdir()
         drop = become_nobody if self.root else lambda: None
@@ -449,14 +459,6 @@ class Attack:
         for length in self.some([0, 1, len(whole) // 2, len(whole) - 1]):
             yield f"cut to {length}", whole[:length]
 
-    def table_run(self) -> Path:
-        """The folder of a run behind a table."""
-        runs = self.fresh()
-        status, lines = run(self.table(runs, self.fresh()))
-        if status:
-            raise SystemExit(f"table: {lines}")
-        return min(runs.iterdir())
-
     def cache_damaged(self) -> Fault:
         """Damage the file of published expressions; what is read from it is right, or nothing is."""
         fault = Fault("damaged: cache")
@@ -496,9 +498,7 @@ class Attack:
     def two_tables(self, number: int) -> Fault:
         """Two processes make the same table at once."""
         fault = Fault("two processes: one table")
-        runs, out = self.fresh(), self.fresh()
-        run(self.table(runs, out))
-        expected = table_content(runs, out)
+        expected = table_content(*self.whole_table)
         for _ in range(self.times(number)):
             runs, out = self.fresh(), self.fresh()
             first = start(self.table(runs, out))
@@ -642,7 +642,7 @@ def markdown(faults: list[Fault], footer: str) -> str:
         rows.append(f"| {each.kind} | {each.tried} | {each.survived} | {each.lost} | {followed} |")
     tried, survived = sum(each.tried for each in faults), sum(each.survived for each in faults)
     rows.append(f"| all | {tried} | {survived} | {tried - survived} | |")
-    return "\n".join(["### Faults", "", *rows, "", footer, ""])
+    return "\n".join(["### Faults tried", "", *rows, "", footer, ""])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -654,6 +654,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     out = given.out and given.out.absolute()
     began, found = time.perf_counter(), []
+    about = {"commit": commit(), "seed": given.seed, "quick": given.quick, "machine": machine()}
     torch.set_num_threads(1)  # a forked process has no others
     here = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="nsr-faults-") as folder:
@@ -662,14 +663,11 @@ def main(arguments: list[str] | None = None) -> int:
             found.append(fault)
             print(f"{fault.kind}: {fault.tried} tried, {fault.lost} lost", *fault.losses, sep="\n  ", file=sys.stderr)
         os.chdir(here)
-    about = {
-        "commit": commit(),
-        "seed": given.seed,
-        "machine": machine(),
-        "seconds": round(time.perf_counter() - began, 1),
-    }
-    footer = f"seed {given.seed}; commit {about['commit']}; {about['machine']['cpu']}, "
-    footer += f"{about['machine']['cores']} cores, {about['machine']['platform']}; {about['seconds']:.0f} s"
+    about["seconds"] = round(time.perf_counter() - began, 1)
+    cpu, cores, platform = (about["machine"][name] for name in ("cpu", "cores", "platform"))
+    share = "a tenth of the faults, none of HINT; " if given.quick else ""
+    where = f"{cpu}, {cores} cores, {platform}"
+    footer = f"{share}seed {given.seed}; commit {about['commit']}; {where}; {about['seconds']:.0f} s"
     text = markdown(found, footer)
     print(text, end="")
     if out is not None:
