@@ -209,11 +209,11 @@ def _lock(folder: Path) -> IO[Any]:
             raise unwritable(folder, error) from None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError:
             file.close()
-            if not isinstance(error, BlockingIOError):
-                raise RunError(f"{folder} cannot be locked: {error.strerror}; choose a folder elsewhere") from None
             raise RunError(f"another process is training {folder}; wait for it, or choose another folder") from None
+        except OSError:  # a file system without locks
+            return file
         if _is_at(file, folder / LOCK):
             return file
         file.close()
