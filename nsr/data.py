@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nsr.errors import ConfigError, DataError
-from nsr.runs import to_json, write_file
+from nsr.runs import to_json, write_file, write_files
 from nsr.tasks import make_task
 from nsr.tasks.pairs import format_pairs
 from nsr.tasks.sources import File, folder_of, read_files, source, sum_file
@@ -57,7 +57,7 @@ def generate(task: str, out: Path, *, split: str | None = None, seed: int = 0, f
 
     Raises:
         ConfigError: there is no such task or split, or one of the files exists and is not to be overwritten.
-        DataError: the folder cannot be written; none of the files is kept then.
+        DataError: the folder cannot be written; what there was stays as it was.
     """
     made = _published(task)
     split = split or made.default_split
@@ -71,9 +71,10 @@ def generate(task: str, out: Path, *, split: str | None = None, seed: int = 0, f
     contents[LISTING] = to_json(listing | {"files": {name: _entry(content) for name, content in contents.items()}})
     try:
         out.mkdir(parents=True, exist_ok=True)
+        write_files(out, contents)
         for path in taken:
-            path.unlink()
-        _write_all(out, contents)
+            if path.name not in contents:
+                path.unlink()
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror or error}") from None
     return {_tsv(part): len(examples) for part, examples in parts.items()}
@@ -192,17 +193,6 @@ def _to_tsv(task: Task, examples: Examples) -> bytes:
     return format_pairs(
         (task.spell(tokens), " ".join(value) if isinstance(value, tuple) else str(value)) for tokens, value in examples
     )
-
-
-def _write_all(folder: Path, contents: dict[str, bytes]) -> None:
-    """Write all of these files or, if one fails, none."""
-    try:
-        for name, content in contents.items():
-            write_file(folder / name, content)
-    except BaseException:
-        for name in contents:
-            (folder / name).unlink(missing_ok=True)
-        raise
 
 
 def _read_listing(task: str, path: Path) -> tuple[dict[str, File], str]:

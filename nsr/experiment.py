@@ -3,7 +3,7 @@
 A run folder holds ``config.json``, ``vocabulary.json``, ``lexicon.nsr``, ``grammar.json``, ``parser.safetensors`` and
 ``manifest.json`` (the model; with a user's grammar also ``syntax.lark``), ``history.jsonl`` (a line a round) and
 ``metrics.json``, written last: a run that has it is finished. Until then a folder ``checkpoint`` holds the state after
-some round.
+some round, and ``training.lock`` keeps other processes out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,25 @@ from nsr.perception.perception import Perception
 from nsr.perception.tokens import TokenPerception
 from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
-from nsr.runs import PROVENANCE, parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
+from nsr.runs import (
+    LOCK,
+    PROVENANCE,
+    edit_notice,
+    locked,
+    parse_json,
+    read_checkpoint,
+    read_folder,
+    remove_checkpoint,
+    to_json,
+    write_checkpoint,
+    write_folder,
+)
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import MISSING_ID
 from nsr.tasks import TASKS, Dataset, Examples, make_task
 
 CHECKPOINT_SECONDS = 10.0
+METRICS, HISTORY = "metrics.json", "history.jsonl"
 PARTS = ("test", "validation")
 NO_TASK = "this model was not trained on a task; use its predict method"
 
@@ -68,7 +82,7 @@ def train(
         from_run: folder of a finished run whose knowledge is kept; only words that are new to it are learned.
         checkpoint_seconds: time between two checkpoints.
         progress: show a progress bar on stderr.
-        tell: is called before training with each line about what is odd in the user's own data.
+        tell: is called before training with each line about what is odd in the user's own data, or in a finished run.
         settings: options of the task and of :class:`Config`, by name.
 
     Returns:
@@ -77,7 +91,7 @@ def train(
     Raises:
         ConfigError: a task, split or option does not exist.
         DataError: the data cannot be read.
-        RunError: ``out`` holds something already, or cannot be resumed.
+        RunError: ``out`` holds something already, cannot be resumed or written, or another process trains there.
     """
     began = time.perf_counter()
     model = untrained(task, seed, settings)
@@ -85,7 +99,7 @@ def train(
     split = split or made.default_split
     check_device(model.config.images.device)
     if from_run is not None:
-        model.build_on(load(from_run))
+        model.build_on(load_and_tell(from_run, tell))
     identity = {
         "task": task,
         "split": split,
@@ -95,25 +109,25 @@ def train(
     }
     run = None if out is None else Run(Path(out), identity)
     if run is not None and run.finished(resume):
-        saved = load(run.folder)
-        run.require_same(saved.metrics, saved, model)
-        remove_checkpoint(run.checkpoint)  # if a kill left it
-        return saved
-    data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
-    if made.own:
-        if not model.config.knowledge.literals and from_run is None:
-            require_known_words(data.train, data.test)
-        for line in notes(data.train, model.config.knowledge):
-            tell(line)
-    start, before = (None, 0.0) if run is None or not resume else run.restore(model)
+        return run.result(model, tell)
     with (
         processes(model.config.images.device),
-        _History(model, run, began - before, checkpoint_seconds, start, progress) as history,
+        nullcontext() if run is None or rank() > 0 else locked(run.folder),
     ):
-        model.fit(data.train.inputs, data.train.outputs, history.add, start)
-        model.metrics = _metrics(model, data, identity, began - before)
-        if run is not None and rank() == 0:
-            run.finish(model, history.records)
+        if run is not None and run.finished(resume):  # by another process, just before the lock
+            return run.result(model, tell)
+        data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
+        if made.own:
+            if not model.config.knowledge.literals and from_run is None:
+                require_known_words(data.train, data.test)
+            for line in notes(data.train, model.config.knowledge):
+                tell(line)
+        start, before = (None, 0.0) if run is None or not resume else run.restore(model)
+        with _History(model, run, began - before, checkpoint_seconds, start, progress) as history:
+            model.fit(data.train.inputs, data.train.outputs, history.add, start)
+            model.metrics = _metrics(model, data, identity, began - before)
+            if run is not None and rank() == 0:
+                run.finish(model, history.records)
     return model
 
 
@@ -136,10 +150,10 @@ def load(folder: str | Path, perception: Perception | None = None) -> NSR:
         RunError: the folder is missing, unfinished, damaged or of another version, or needs another perception.
         ProgramError: its lexicon was edited and is wrong; the message says where.
     """
-    model = NSR.load(folder, make_task, perception)
-    metrics = Path(folder) / "metrics.json"
-    if metrics.is_file():
-        model.metrics = parse_json(metrics.read_bytes(), metrics)
+    files, metrics = read_folder(Path(folder)), Path(folder) / METRICS
+    model = NSR.of_files(files, Path(folder), make_task, perception)
+    if METRICS in files or metrics.is_file():  # earlier versions did not list it in the manifest
+        model.metrics = parse_json(files.get(METRICS) or metrics.read_bytes(), metrics)
     return model
 
 
@@ -258,16 +272,39 @@ class Run:
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise RunError(f"{self.folder} is not a folder")
-        if not resume and self.folder.exists() and any(self.folder.iterdir()):
+        used = self.folder.exists() and any(each.name != LOCK for each in self.folder.iterdir())
+        if used and not resume:
             raise RunError(f"{self.folder} is not empty; continue it with --resume, or choose another folder")
-        if resume and self.folder.exists() and any(self.folder.iterdir()) and not self._begun():
+        if used and not self._begun():
             raise RunError(f"{self.folder} holds no run to resume; choose another folder")
-        return resume and (self.folder / "metrics.json").is_file()
+        return resume and (self.folder / METRICS).is_file()
 
     def _begun(self) -> bool:
         """Whether what the folder holds was written by a run."""
-        written = (self.folder / name for name in ("metrics.json", PROVENANCE))
+        written = (self.folder / name for name in (METRICS, PROVENANCE, LOCK))
         return any(each.is_file() for each in written) or any(self.folder.glob("checkpoint*"))
+
+    def result(self, model: NSR, tell: Callable[[str], None]) -> NSR:
+        """The model of a finished run, which is to be the one wanted.
+
+        Raises:
+            RunError: it is damaged, or differs in a setting.
+        """
+        saved = load_and_tell(self.folder, tell)
+        self.require_same(saved.metrics, saved, model)
+        self.tidy()
+        return saved
+
+    def tidy(self) -> None:
+        """Remove from a finished run what a kill has left.
+
+        Raises:
+            RunError: another process is in it.
+        """
+        remove_checkpoint(self.checkpoint)
+        if (self.folder / LOCK).exists():
+            with locked(self.folder):
+                pass
 
     def restore(self, model: NSR) -> tuple[Position | None, float]:
         """Put the model into the state of the checkpoint.
@@ -325,19 +362,34 @@ class Run:
             "learned_from": sorted(model.learned_from),
             "history": records,
         }
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_checkpoint(self.checkpoint, {**model.files(), "state.json": to_json(state)})
-        except OSError as error:
-            raise RunError(f"{self.checkpoint} cannot be written: {error.strerror or error}") from None
+        write_checkpoint(self.checkpoint, {**model.files(), "state.json": to_json(state)})
 
     def finish(self, model: NSR, records: list[dict[str, Any]]) -> None:
         """Write the model, the history and, last, the metrics; then drop the checkpoint."""
-        model.save(self.folder)
-        lines = "".join(json.dumps(record) + "\n" for record in records)
-        write_file(self.folder / "history.jsonl", lines.encode())
-        write_file(self.folder / "metrics.json", to_json(model.metrics))
+        write_results(self.folder, model.files(), records, model.metrics)
         remove_checkpoint(self.checkpoint)
+
+
+def write_results(
+    folder: Path, files: Mapping[str, bytes], records: list[dict[str, Any]], metrics: dict[str, Any]
+) -> None:
+    """Write the files of a finished run, the metrics last, and the checksums of all.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    provenance = folder / PROVENANCE
+    told = {PROVENANCE: provenance.read_bytes()} if provenance.is_file() else {}
+    write_folder(folder, {**files, **told, HISTORY: lines.encode(), METRICS: to_json(metrics)})
+
+
+def load_and_tell(folder: str | Path, tell: Callable[[str], None]) -> NSR:
+    """As :func:`load`; ``tell`` is called with a line if the lexicon is not as it was trained."""
+    model, notice = load(folder), edit_notice(Path(folder))
+    if notice is not None:
+        tell(notice)
+    return model
 
 
 class _History:

@@ -20,7 +20,7 @@ from nsr.errors import ExportError
 from nsr.learning.deduction import deduce, execute
 from nsr.model import NSR, show
 from nsr.perception.tokens import TokenPerception, words_of
-from nsr.runs import write_file
+from nsr.runs import write_files
 from nsr.semantics.closed_forms import closed_form, form_text
 from nsr.semantics.programs import Apply, Fix, Term, subterms
 from nsr.semantics.values import EMPTY_ID
@@ -53,7 +53,7 @@ def export(
 
     Raises:
         ExportError: no deterministic grammar does what the parser does, the script would answer a sentence in another
-            way, the model does not read words, or the folder is in use.
+            way, the model does not read words, or the folder is in use or cannot be written.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -65,9 +65,11 @@ def export(
         files, agreements = _compiled(model, drawn + _probe(model, drawn), tests)
     except ExportError:  # it may be sure of nothing but what it was trained on
         files, agreements = _compiled(model, drawn, tests)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        write_file(folder / name, text.encode())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_files(folder, {name: text.encode() for name, text in files.items()})
+    except OSError as error:
+        raise ExportError(f"{folder} cannot be written: {error.strerror or error}") from None
     return agreements
 
 

@@ -455,7 +455,8 @@ def test_the_command_writes_what_came_of_it(pairs, tmp_path, capsys):
     history = [json.loads(line) for line in (tmp_path / "run" / "history.jsonl").read_text().splitlines()]
     assert [each["epoch"] for each in history] == [1, 2, 3]
     assert metrics["tested"] in history
-    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["history.jsonl", "metrics.json"]
+    kept = ["history.jsonl", "manifest.json", "metrics.json"]
+    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == kept
     assert main([*command, "--out", str(tmp_path / "run"), "--resume"]) == 0  # it is finished
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == metrics
 

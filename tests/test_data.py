@@ -406,17 +406,22 @@ def test_generate_overwrites_only_if_it_is_told_to(tmp_path, refused):
 
 
 def test_generate_writes_all_or_nothing(tmp_path, refused, monkeypatch):
-    move = os.replace
+    written = []
 
-    def fail(old: Path, new: Path) -> None:
-        if new.name == "test.tsv":
+    def fail(file: int) -> None:
+        written.append(file)
+        if len(written) == 2:
             raise OSError(28, "No space left on device")
-        move(old, new)
 
-    monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     error = f"nsr: {tmp_path / 'out'} cannot be written: No space left on device"
     assert refused("generate", "scan", "--out", tmp_path / "out") == ("", error)
     assert names(tmp_path / "out") == []
+    (tmp_path / "out" / "train.tsv").write_bytes(b"old")
+    written.clear()
+    assert refused("generate", "scan", "--force", "--out", tmp_path / "out") == ("", error)
+    assert names(tmp_path / "out") == ["train.tsv"]
+    assert (tmp_path / "out" / "train.tsv").read_bytes() == b"old"
 
 
 def test_verify_names_generated_files_that_differ(tmp_path, refused):

@@ -90,12 +90,19 @@ def test_a_folder_is_read_as_it_was_written(tmp_path):
     assert read_folder(folder) == NEW
 
 
-def test_the_manifest_is_written_last(tmp_path, monkeypatch):
+def test_the_manifest_is_renamed_first_when_all_is_written(tmp_path, monkeypatch):
     order = []
     replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda source, target: (order.append(target.name), replace(source, target)))
+    written = [f".{name}.new" for name in (MANIFEST, *FILES)]
+
+    def watched(source, target):
+        assert set(names(tmp_path)) == {*written[len(order) :], *order}
+        order.append(target.name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
     write_folder(tmp_path, FILES)
-    assert order == [*FILES, MANIFEST]
+    assert order == [MANIFEST, *FILES]
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path):
@@ -260,6 +267,8 @@ def content(folder: Path) -> dict[str, object]:
     files: dict[str, object] = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert names(folder) == sorted(files)  # no folder is left
     metrics = json.loads(files["metrics.json"])
+    files[MANIFEST] = sorted(json.loads(files[MANIFEST])["files"])  # some have seconds in them
+    assert files[MANIFEST] == sorted(files.keys() - {MANIFEST})
     del metrics["seconds"], metrics["peak_memory_mb"]
     history = [json.loads(line) for line in files["history.jsonl"].splitlines()]
     for record in history:

@@ -2,6 +2,7 @@
 
 import csv
 import fcntl
+import hashlib
 import io
 import json
 import re
@@ -21,7 +22,7 @@ from nsr.reports.records import records, to_csv
 from nsr.reports.reproduction import reproduce
 from nsr.reports.tables import AccuracyTable, Variant
 from nsr.reports.trainings import LOCK, Runs, Training, _has_files, _sha256, finished, perform, trainings_of
-from nsr.runs import PROVENANCE, parse_json, to_json
+from nsr.runs import MANIFEST, PROVENANCE, parse_json, to_json
 from nsr.tasks import make_task
 
 TINY = {"max_tokens": 2}
@@ -503,6 +504,8 @@ def test_runs_of_several_commits_are_counted(tiny, here, tmp_path):
         machine = {**session["machine"], "cpu": "Old"}
         old = [{**session, "commit": "aaa", "machine": machine}, {**session, "commit": "bbb"}]
         change(path.parent, PROVENANCE, sessions=old[: 1 + number % 2])
+        sums = parse_json((path.parent / MANIFEST).read_bytes(), path)["files"]
+        change(path.parent, MANIFEST, files={**sums, PROVENANCE: hashlib.sha256(path.read_bytes()).hexdigest()})
     text = reproduce("tiny", range(2), Runs(tmp_path)).text
     assert len(here) == 4
     assert re.search(r"; commits aaa \(2 runs\), aaa and bbb \(2 runs\), \S+ \(measured\); Old, ", text)

@@ -1,15 +1,16 @@
 """A baseline trained on a split of a task, and tested: the counterpart of :func:`nsr.experiment.train`.
 
 It gets the same training examples as the learner of this project. Its run folder holds ``history.jsonl`` (a line an
-epoch) and ``metrics.json``, written last; while it trains, ``checkpoint/``. The weights are not kept.
+epoch), ``manifest.json`` and ``metrics.json``, written last; while it trains, ``checkpoint/`` and ``training.lock``.
+The weights are not kept.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,17 @@ from nsr.baselines.abductive import ABLKIT, EPOCHS, AbductiveTrainer, check
 from nsr.baselines.presets import Preset, make_network, preset
 from nsr.baselines.training import Limits, NetworkTrainer, Trainer, cut
 from nsr.errors import ConfigError, RunError
-from nsr.experiment import CHECKPOINT_SECONDS, Run, peak_memory_mb
-from nsr.runs import parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
+from nsr.experiment import CHECKPOINT_SECONDS, METRICS, Run, peak_memory_mb, write_results
+from nsr.runs import (
+    MANIFEST,
+    locked,
+    parse_json,
+    read_checkpoint,
+    read_folder,
+    remove_checkpoint,
+    to_json,
+    write_checkpoint,
+)
 from nsr.tasks import Examples, Task, make_task
 
 
@@ -97,52 +107,61 @@ def train_baseline(
         Limits(1 if epochs is None else epochs, minutes)  # says what is wrong before anything is read
     run = None if out is None else Run(Path(out), identity)
     if run is not None and run.finished(resume):
-        found = parse_json((run.folder / "metrics.json").read_bytes(), run.folder / "metrics.json")
-        _require_same(found.get("run"), identity, run.folder)
-        remove_checkpoint(run.checkpoint)  # if a kill left it
-        return found
-    data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
-    if data.train.gold is not None and not images:
-        raise ConfigError(f"{model} reads tokens, not images; leave out --input images, or choose --model {ABLKIT}")
-    used = drawn_examples(data.train, examples, seed, spread=images)
-    if images:
-        trainer: Trainer = AbductiveTrainer(*cut(used, seed), Limits(epochs or EPOCHS, minutes), seed)
-    else:
-        used = spelled(used)
-        trainer = _network_trainer(model, preset(model, size, task), used, epochs, minutes, seed)
-    before = _restore(trainer, run) if run is not None and resume else 0.0
-    reason = _fit(trainer, run, before, began, checkpoint_seconds, progress)
-    trained = time.perf_counter()
-    test = score(trainer, made, data.test if images else spelled(data.test))
-    metrics = {
-        **{name: value for name, value in identity.items() if name not in ("epochs", "minutes", "examples", "options")},
-        "version": __version__,
-        "test": test,
-        "train": {
-            "available": len(data.train),
-            "used": len(used),
-            "learned_from": trainer.learned_from,
-            "validation": len(trainer.validation),
-        },
-        "epochs": trainer.progress.history[-1]["epoch"],
-        "updates": trainer.progress.updates,
-        "stopped": reason,
-        "tested": trainer.progress.best,
-        "seconds": {
+        return _result(run)
+    with nullcontext() if run is None else locked(run.folder):
+        if run is not None and run.finished(resume):  # by another process, just before the lock
+            return _result(run)
+        data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
+        if data.train.gold is not None and not images:
+            raise ConfigError(f"{model} reads tokens, not images; leave out --input images, or choose --model {ABLKIT}")
+        used = drawn_examples(data.train, examples, seed, spread=images)
+        if images:
+            trainer: Trainer = AbductiveTrainer(*cut(used, seed), Limits(epochs or EPOCHS, minutes), seed)
+        else:
+            trainer = _network_trainer(model, preset(model, size, task), spelled(used), epochs, minutes, seed)
+        before = _restore(trainer, run) if run is not None and resume else 0.0
+        reason = _fit(trainer, run, before, began, checkpoint_seconds, progress)
+        trained = time.perf_counter()
+        test = score(trainer, made, data.test if images else spelled(data.test))
+        seconds = {
             "total": round(before + time.perf_counter() - began, 3),
             "train": round(trainer.progress.seconds, 3),
             "final": trainer.progress.best["seconds"],
             "evaluate": round(time.perf_counter() - trained, 3),
-        },
+        }
+        metrics = {
+            **_metrics(identity, trainer, reason),
+            "test": test,
+            "train": {
+                "available": len(data.train),
+                "used": len(used),
+                "learned_from": trainer.learned_from,
+                "validation": len(trainer.validation),
+            },
+            "seconds": seconds,
+            "assumptions": {"data": data.source, **made.assumptions(), **trainer.told},
+        }
+        if run is not None:
+            write_results(run.folder, {}, trainer.progress.history, metrics)
+            remove_checkpoint(run.checkpoint)
+    return metrics
+
+
+def _metrics(identity: dict[str, Any], trainer: Trainer, reason: str) -> dict[str, Any]:
+    """What ``metrics.json`` says of training."""
+    asked = ("epochs", "minutes", "examples", "options")
+    return {
+        **{name: value for name, value in identity.items() if name not in asked},
+        "version": __version__,
+        "epochs": trainer.progress.history[-1]["epoch"],
+        "updates": trainer.progress.updates,
+        "stopped": reason,
+        "tested": trainer.progress.best,
         "parameters": sum(weights.numel() for weights in trainer.model.parameters()),
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "settings": {**asdict(trainer.config), **asdict(trainer.limits)},
-        "assumptions": {"data": data.source, **made.assumptions(), **trainer.told},
         "run": identity,
     }
-    if run is not None:
-        _finish(run, metrics, trainer.progress.history)
-    return metrics
 
 
 def spelled(examples: Examples) -> Examples:
@@ -216,11 +235,7 @@ def _fit(
 
 def _save(trainer: Trainer, run: Run, total: float) -> None:
     state = {"run": run.identity, "total": total}
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        write_checkpoint(run.checkpoint, {**trainer.files(), "state.json": to_json(state)})
-    except OSError as error:
-        raise RunError(f"{run.checkpoint} cannot be written: {error.strerror or error}") from None
+    write_checkpoint(run.checkpoint, {**trainer.files(), "state.json": to_json(state)})
 
 
 def _restore(trainer: Trainer, run: Run) -> float:
@@ -255,16 +270,18 @@ def _require_same(found: dict[str, Any] | None, wanted: dict[str, Any], folder: 
             )
 
 
-def _finish(run: Run, metrics: dict[str, Any], history: list[dict[str, Any]]) -> None:
-    """Write the history and, last, the metrics; then drop the checkpoint."""
-    lines = "".join(json.dumps(record) + "\n" for record in history)
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        write_file(run.folder / "history.jsonl", lines.encode())
-        write_file(run.folder / "metrics.json", to_json(metrics))
-    except OSError as error:
-        raise RunError(f"{run.folder} cannot be written: {error.strerror or error}") from None
-    remove_checkpoint(run.checkpoint)
+def _result(run: Run) -> dict[str, Any]:
+    """The metrics of a finished run.
+
+    Raises:
+        RunError: they are damaged, or the run differs in a setting.
+    """
+    path = run.folder / METRICS
+    listed = (run.folder / MANIFEST).is_file()  # earlier versions wrote none
+    found = parse_json(read_folder(run.folder)[METRICS] if listed else path.read_bytes(), path)
+    _require_same(found.get("run"), run.identity, run.folder)
+    run.tidy()
+    return found
 
 
 def _percent(hits: np.ndarray) -> float:

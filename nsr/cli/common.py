@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -104,6 +105,11 @@ def add_option(group: argparse._ArgumentGroup, name: str, default: Any, descript
         help=description.replace("%", "%%"),
         **alone,
     )
+
+
+def tell(line: str) -> None:
+    """Print a line that is no result."""
+    print(line, file=sys.stderr)
 
 
 def encode(model: NSR, sentences: Iterable[tuple[str, str | Tokens]]) -> list[Any]:

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nsr.cli.common import Parser, encode
+from nsr.cli.common import Parser, encode, tell
 from nsr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Evaluate, and print accuracies."""
-    from nsr.experiment import evaluate, examine, load, score
+    from nsr.experiment import evaluate, examine, load_and_tell, score
 
-    model = load(arguments.run)
+    model = load_and_tell(arguments.run, tell)
     tests = model.task.tests if model.task else ()
     if arguments.test and arguments.part:
         raise ConfigError("--part is of a split, not of --test; leave one of them out")

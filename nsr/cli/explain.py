@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nsr.cli.common import Parser, encode
+from nsr.cli.common import Parser, encode, tell
 from nsr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Deduce, and print the tree or write it to a file."""
-    from nsr.experiment import load
+    from nsr.experiment import load_and_tell
     from nsr.runs import write_file
     from nsr.semantics.values import MISSING
 
     suffix = arguments.out.suffix.removeprefix(".") if arguments.out else ""
     form = arguments.format or (suffix if suffix in FORMATS else FORMATS[0])
-    model = load(arguments.run)
+    model = load_and_tell(arguments.run, tell)
     (tokens,) = encode(model, [("", arguments.sentence)])
     gss = model.deduce(tokens)
     notation = arguments.notation or ("readable" if form in PICTURES else "sexpr")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from nsr.cli.common import Parser
+from nsr.cli.common import Parser, tell
 
 PURPOSE = "Write what a trained model learned as a lark grammar, programs, and a script that needs only lark."
 EXAMPLE = "nsr export runs/scan --out scan-grammar --check"
@@ -20,10 +20,10 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Export, and print how script and model compare."""
-    from nsr.experiment import data_of, load
+    from nsr.experiment import data_of, load_and_tell
     from nsr.export import SCRIPT, export
 
-    model = load(arguments.run)
+    model = load_and_tell(arguments.run, tell)
     data = data_of(model, data_dir=arguments.data_dir)
     agreements = export(model, data.train.inputs, arguments.out, data.test.inputs if arguments.check else ())
     for what, each in zip(("trained", "tested"), agreements, strict=False):

@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from nsr.cli.common import Parser, encode, whole
+from nsr.cli.common import Parser, encode, tell, whole
 from nsr.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Predict all, then print all."""
-    from nsr.experiment import load
+    from nsr.experiment import load_and_tell
     from nsr.model import show
     from nsr.semantics.values import to_json
 
-    model = load(arguments.run)
+    model = load_and_tell(arguments.run, tell)
     inputs = encode(model, _sentences(arguments.sentences))
     if arguments.log_prob or arguments.top is not None:
         top = model.predict_top(inputs, 1 if arguments.top is None else arguments.top) if inputs else []

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Any
 
-from nsr.cli.common import Parser, add_option, number, whole
+from nsr.cli.common import Parser, add_option, number, tell, whole
 from nsr.errors import ConfigError
 
 PURPOSE = "Train a model on a split of a task and test it."
@@ -74,7 +74,7 @@ def run(arguments: Namespace) -> None:
     """Train, and print what came of it."""
     from nsr.experiment import train
 
-    train_and_print(arguments, lambda **settings: train(**settings, tell=_tell).metrics, _summary)
+    train_and_print(arguments, lambda **settings: train(**settings, tell=tell).metrics, _summary)
 
 
 def train_and_print(
@@ -102,10 +102,6 @@ def train_and_print(
 
 
 MOST_WORDS = 20  # of those without program that are named
-
-
-def _tell(line: str) -> None:
-    print(line, file=sys.stderr)
 
 
 def _summary(metrics: dict[str, Any], folder: str | None) -> str:

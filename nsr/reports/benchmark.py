@@ -34,7 +34,7 @@ from nsr.learning.proposals import Proposals, propose
 from nsr.model import NSR
 from nsr.reports.measurement import Measurement, Report, commit, machine, run_process, timed
 from nsr.reports.plots import growth_plot
-from nsr.runs import to_json, write_file
+from nsr.runs import to_json, unwritable, write_files
 from nsr.semantics.induction import Example, InductionConfig, Space, induce, majority
 from nsr.semantics.lexicon import Key, Lexicon
 from nsr.semantics.values import Value
@@ -142,10 +142,9 @@ def write_report(report: Report, folder: Path) -> None:
         files["growth.png"] = _plot(report)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file, content in files.items():
-            write_file(folder / file, content)
+        write_files(folder, files)
     except OSError as error:
-        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from None
+        raise unwritable(folder, error) from None
 
 
 def _plot(report: Report) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from nsr.baselines.abductive import ABLKIT
-from nsr.errors import ConfigError, RunError
+from nsr.errors import ConfigError
 from nsr.reports import published
 from nsr.reports.baselines import BaselineTable, Contest
 from nsr.reports.compositionality import JAIR, DeepTable, TestsTable
@@ -26,7 +26,7 @@ from nsr.reports.swap import SwapTable
 from nsr.reports.table_plots import PLOTS, draw
 from nsr.reports.tables import AccuracyTable, Failed, TaskVariant, Variant
 from nsr.reports.trainings import Runs, Session, Training
-from nsr.runs import to_json, write_file
+from nsr.runs import to_json, unwritable, write_files
 from nsr.tasks import pcfg, scan
 from nsr.tasks.hint import SUBSETS
 
@@ -391,12 +391,13 @@ def reproduce(
         pictures = draw(name, table.title, rows, trainings, runs) if plots and name in PLOTS else {}
         try:
             out.mkdir(parents=True, exist_ok=True)
-            for suffix, content in files.items():
-                write_file(out / f"{name}.{suffix}", content)
-            for what, content in pictures.items():
-                write_file(out / f"{name}-{what}.png", content)
+            write_files(
+                out,
+                {f"{name}.{suffix}": content for suffix, content in files.items()}
+                | {f"{name}-{what}.png": content for what, content in pictures.items()},
+            )
         except OSError as error:
-            raise RunError(f"{out} cannot be written: {error.strerror or error}") from None
+            raise unwritable(out, error) from None
     return Reproduced(text, sum(isinstance(row, Failed) for row in rows))
 
 

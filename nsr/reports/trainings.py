@@ -3,12 +3,11 @@
 The name of a folder ends with a digest of the task, its options, the data and all settings as they take effect, so that
 tables share runs and no run is taken for another; of files counts what is in them, not where they are.
 ``provenance.json`` in it has these, the version of nsr, and each session of training with its commit and machine (an
-interrupted run may have several). ``lock`` keeps others out.
+interrupted run may have several). ``training.lock`` keeps others out.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -35,19 +34,20 @@ from nsr.model import NSR
 from nsr.reports.measurement import commit, machine
 from nsr.runs import (
     FORMAT,
-    MANIFEST,
+    LOCK,
     PROVENANCE,
+    edit_notice,
+    locked,
     parse_json,
     read_checkpoint,
-    read_folder,
     to_json,
+    unwritable,
     write_checkpoint,
     write_file,
 )
 from nsr.tasks import make_task, pcfg
 from nsr.tasks.sources import source
 
-LOCK = "lock"
 CHECKPOINT = "checkpoint"
 DRAWN = "strokes"  # images of no file
 TENTH = "10k"  # folder of the training examples of PCFG SET where a split has none of its own
@@ -351,12 +351,10 @@ def finished(folder: Path, training: Training) -> bool:
     if not (folder / "metrics.json").is_file() or _provenance(folder, training) is None:
         return False
     try:
-        files = read_folder(folder)
-        sums = parse_json((folder / MANIFEST).read_bytes(), folder)["files"]
         parse_json((folder / "metrics.json").read_bytes(), folder)
+        return edit_notice(folder) is None
     except (OSError, RunError):
         return False
-    return all(hashlib.sha256(content).hexdigest() == sums[name] for name, content in files.items())
 
 
 def perform(training: Training, folder: Path, checkpoint_seconds: float = CHECKPOINT_SECONDS) -> None:
@@ -365,7 +363,7 @@ def perform(training: Training, folder: Path, checkpoint_seconds: float = CHECKP
     Raises:
         NSRError: it cannot be trained, or another process is training it.
     """
-    with _locked(folder):
+    with locked(folder):
         if finished(folder, training):
             return
         provenance, checkpoint = _provenance(folder, training), _checkpoint(folder)
@@ -388,7 +386,7 @@ def _train(training: Training, folder: Path, sessions: list[dict[str, Any]], che
     try:
         write_file(folder / PROVENANCE, to_json(content))
     except OSError as error:
-        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from None
+        raise unwritable(folder, error) from None
     train(
         training.task,
         training.split,
@@ -450,10 +448,7 @@ def _relocate(training: Training, folder: Path, files: dict[str, bytes]) -> None
         state["run"]["from_run"] = str(_base(training, folder))
     told = {**files, "config.json": to_json(config), "state.json": to_json(state)}
     if told != files:
-        try:
-            write_checkpoint(folder / CHECKPOINT, told)
-        except OSError as error:
-            raise RunError(f"{folder} cannot be written: {error.strerror or error}") from None
+        write_checkpoint(folder / CHECKPOINT, told)
 
 
 def _clear(folder: Path) -> None:
@@ -463,23 +458,3 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(each)
         elif each.name != LOCK:
             each.unlink()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder; the system takes the lock from a process that ends.
-
-    Raises:
-        RunError: another process is in it, or it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a")
-    except OSError as error:
-        raise RunError(f"{folder} cannot be written: {error.strerror or error}") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"another process is training {folder}; wait for it, or choose another --runs") from None
-        yield
