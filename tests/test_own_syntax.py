@@ -287,6 +287,13 @@ def test_a_grammar_that_is_huge_when_spelled_out_is_refused_in_time(text, tmp_pa
         OwnSyntax.read(str(path), own.hashlib.sha256(text.encode()).hexdigest())
 
 
+def test_a_busy_machine_is_not_the_fault_of_a_grammar(monkeypatch):
+    """Only the time of the processor counts."""
+    monkeypatch.setattr(own, "SECONDS", 2)
+    monkeypatch.setattr(own, "_TRIAL", "import time\ntime.sleep(2.5)\n" + own._TRIAL)
+    assert OwnSyntax.tried(GRAMMAR, "my.lark").heads(("red",)) == (ROOT,)
+
+
 def test_a_grammar_of_thousands_of_words_is_read(tmp_path):
     text = "start: WORD -> word | start WORD -> word\nWORD: " + " | ".join(f'"w{index}"' for index in range(5000))
     path = tmp_path / "large.lark"

@@ -26,16 +26,18 @@ from nsr.syntax.grammar import Tokens, check, choice_left, readings, summary
 
 SUFFIX = ".lark"
 HEADED = ("word", "literal")  # aliases of alternatives with a head
-SECONDS, MEMORY = 20, 2**31  # what reading a grammar may take
+SECONDS, MEMORY = 20, 2**31  # of processor time and bytes: what reading a grammar may take
+WAIT = 10  # times as long, at most: a machine may be busy
 
 # Some small grammars are huge when they are spelled out, so they are tried where that does no harm.
 _TRIAL = f"""
 import resource, sys
-sys.path[:] = sys.argv[1:]
+sys.path[:] = sys.argv[2:]
 from contextlib import suppress
 from lark import Lark
-with suppress(ValueError, OSError):
-    resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
+for limit, most in ((resource.RLIMIT_AS, {MEMORY}), (resource.RLIMIT_CPU, int(sys.argv[1]))):
+    with suppress(ValueError, OSError):
+        resource.setrlimit(limit, (most, most))
 text = sys.stdin.buffer.read().decode()
 try:
     Lark(text, parser="lalr", maybe_placeholders=False)
@@ -208,9 +210,10 @@ def read_grammar(path: str) -> bytes:
 
 def _try(text: str, name: str) -> None:
     """Refuse a grammar that takes too much time or memory, after having it read by another process."""
-    command = [sys.executable, "-I", "-c", _TRIAL, *sys.path]
+    command = [sys.executable, "-I", "-c", _TRIAL, str(SECONDS), *sys.path]
+    wait = WAIT * SECONDS
     try:
-        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=SECONDS, check=False).stdout
+        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=wait, check=False).stdout
     except subprocess.TimeoutExpired:
         done = b""
     if done != b"done\n":
