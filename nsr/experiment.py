@@ -31,7 +31,16 @@ from nsr.perception.perception import Perception
 from nsr.perception.tokens import TokenPerception
 from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
-from nsr.runs import PROVENANCE, parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
+from nsr.runs import (
+    PROVENANCE,
+    parse_json,
+    read_checkpoint,
+    read_run_file,
+    remove_checkpoint,
+    to_json,
+    write_checkpoint,
+    write_file,
+)
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import MISSING_ID
 from nsr.tasks import TASKS, Dataset, Examples, make_task
@@ -138,8 +147,17 @@ def load(folder: str | Path, perception: Perception | None = None) -> NSR:
     model = NSR.load(folder, make_task, perception)
     metrics = Path(folder) / "metrics.json"
     if metrics.is_file():
-        model.metrics = parse_json(metrics.read_bytes(), metrics)
+        model.metrics = _read_metrics(metrics)
     return model
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    """The metrics of a run, of which the split and the data folder are names, if they are there."""
+    found = parse_json(read_run_file(path), path)
+    named = [found.get(name) for name in ("split", "data_dir")] if isinstance(found, dict) else [()]
+    if not all(each is None or isinstance(each, str) for each in named):
+        raise RunError(f"{path} is damaged; train again")
+    return found
 
 
 def evaluate(
@@ -279,8 +297,15 @@ class Run:
         files = read_checkpoint(self.checkpoint)
         if files is None:
             return None, 0.0
-        state = parse_json(files.pop("state.json"), self.checkpoint / "state.json")
+        state = parse_json(files.pop("state.json", b""), self.checkpoint / "state.json")
         saved = NSR.of_files(files, self.checkpoint, make_task)
+        try:
+            return self._restore(model, saved, state)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(f"{self.checkpoint / 'state.json'} is damaged: {error!r}; train again") from None
+
+    def _restore(self, model: NSR, saved: NSR, state: dict[str, Any]) -> tuple[Position, float]:
+        """Put the model into a state; see :meth:`restore`."""
         self.require_same(state["run"], saved, model)
         model.adopt(saved)
         entries = {

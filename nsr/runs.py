@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +17,12 @@ from typing import Any
 
 from nsr._version import __version__
 from nsr.errors import RunError
+from nsr.files import read_file
 
 FORMAT = 4
 MANIFEST = "manifest.json"
+MAX_FILES = 32  # of a model
+FILE_NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)  # of a file of a model
 EDITABLE = ("lexicon.nsr",)
 PROVENANCE = "provenance.json"  # who trained a run that is behind a table, see nsr.reports.trainings
 
@@ -30,7 +34,8 @@ def write_file(path: Path, content: bytes) -> None:
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:  # not through a link to elsewhere
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -70,21 +75,23 @@ def read_folder(folder: Path) -> dict[str, bytes]:
         raise RunError(f"{folder} is not a run folder: {'it is a file' if folder.exists() else 'it does not exist'}")
     if not (folder / MANIFEST).is_file():
         raise RunError(f"{folder} holds no finished model (no {MANIFEST}); finish the training with --resume")
-    manifest = parse_json(_read(folder / MANIFEST), folder / MANIFEST)
+    manifest = parse_json(read_run_file(folder / MANIFEST), folder / MANIFEST)
     try:
-        found, expected = manifest["format"], dict(manifest["files"])
+        found, expected = manifest["format"], {str(name): each for name, each in manifest["files"].items()}
         version = str(manifest["version"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, AttributeError):
         raise RunError(f"{folder / MANIFEST} is damaged; train again") from None
     if found != FORMAT:
         raise RunError(
             f"{folder} has format {found!r}, written by nsr {version}; nsr {__version__} reads format {FORMAT}"
         )
     files = {}
+    if len(expected) > MAX_FILES:
+        raise RunError(f"{folder / MANIFEST} is damaged: it lists more than {MAX_FILES} files")
     for name, checksum in expected.items():
-        if Path(name).name != name:
+        if not FILE_NAME.fullmatch(name):
             raise RunError(f"{folder / MANIFEST} is damaged: {name!r} is not a file name")
-        files[name] = _read(folder / name)
+        files[name] = read_run_file(folder / name)
         if name not in EDITABLE and hashlib.sha256(files[name]).hexdigest() != checksum:
             raise RunError(f"{folder / name} is damaged: its checksum is not the one in {MANIFEST}; train again")
     return files
@@ -95,13 +102,13 @@ def write_checkpoint(folder: Path, files: Mapping[str, bytes]) -> None:
     fresh, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
     if not folder.exists() and (fresh / MANIFEST).is_file():  # a kill came before the last rename
         os.rename(fresh, folder)
-    shutil.rmtree(fresh, ignore_errors=True)
+    _remove(fresh)
     write_folder(fresh, files)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
     if folder.exists():
         os.rename(folder, old)
     os.rename(fresh, folder)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
 
 
 def read_checkpoint(folder: Path) -> dict[str, bytes] | None:
@@ -115,7 +122,14 @@ def read_checkpoint(folder: Path) -> dict[str, bytes] | None:
 def remove_checkpoint(folder: Path) -> None:
     """Remove a checkpoint and what is left of earlier ones."""
     for suffix in ("", ".new", ".old"):
-        shutil.rmtree(folder.with_name(folder.name + suffix), ignore_errors=True)
+        _remove(folder.with_name(folder.name + suffix))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, if it is there; of a link to one, the link."""
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def to_json(data: Any) -> bytes:
@@ -135,8 +149,13 @@ def parse_json(content: bytes, path: Path) -> Any:
         raise RunError(f"{path} is damaged: it is not JSON; train again") from None
 
 
-def _read(path: Path) -> bytes:
+def read_run_file(path: Path) -> bytes:
+    """The content of a file of a run.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from None

@@ -13,7 +13,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from unittest import mock
@@ -117,7 +117,11 @@ def number_terms() -> SearchStrategy[str]:
         return (
             calls(st.sampled_from(("incr", "decr0")), inner)
             | calls(st.just("if0"), inner, inner, inner)
-            | calls(st.sampled_from(("rec", '"+"', '"f"', "apply (fix (if0 x1 x0 (incr (rec x0 (decr0 x1)))))")), inner, inner)
+            | calls(
+                st.sampled_from(("rec", '"+"', '"f"', "apply (fix (if0 x1 x0 (incr (rec x0 (decr0 x1)))))")),
+                inner,
+                inner,
+            )
         )
 
     inner = st.recursive(st.sampled_from(("0", "3", "x0", "x1", "9" * 18)), more, max_leaves=16)
@@ -175,11 +179,12 @@ def run_term(term, primitives, arity: int) -> None:
 # Lexicons
 
 LEXICONS = {
-    0: '"jump" = (cons "I_JUMP" nil)\nx0 "left" = (cons "I_TURN_LEFT" x0)\nx0 "after" x1 = (append x1 x0)\n"," = empty\n'
-    '"prepend" x0 _ x1 = (append x1 x0)\n',
+    0: '"jump" = (cons "I_JUMP" nil)\nx0 "left" = (cons "I_TURN_LEFT" x0)\nx0 "after" x1 = (append x1 x0)\n'
+    '"," = empty\n"prepend" x0 _ x1 = (append x1 x0)\n',
     2: '"reverse" x0 = (fold x0 nil (append rest (cons item nil)))\n"<literal>" = (cons self nil)  # itself\n',
     3: '"one" = 1\nx0 "+" x1 = (fix (if0 x1 x0 (incr (rec x0 (decr0 x1)))))\n'
-    'x0 "*" x1 = (fix (if0 x1 0 ("+" x0 (rec x0 (decr0 x1)))))\n"^" x0 x1 = (fix (if0 x1 1 ("*" x0 (rec x0 (decr0 x1)))))\n',
+    'x0 "*" x1 = (fix (if0 x1 0 ("+" x0 (rec x0 (decr0 x1)))))\n'
+    '"^" x0 x1 = (fix (if0 x1 1 ("*" x0 (rec x0 (decr0 x1)))))\n',
 }
 
 
@@ -214,16 +219,24 @@ SENTENCES = ("jump twice", "walk and look", "é  ✓", "1 2 3", '"', "\ufeffx")
 def pair_files() -> SearchStrategy[bytes]:
     """Files of pairs near valid ones: a kind, then the content."""
     side = st.sampled_from((*SENTENCES, "", " ", "7", "9" * 19, "1e9"))
-    line = st.tuples(side, st.sampled_from(("\t", "\t\t", " ", "\t")), side, st.sampled_from(("\n", "\r\n", ""))).map("".join)
+    line = st.tuples(side, st.sampled_from(("\t", "\t\t", " ", "\t")), side, st.sampled_from(("\n", "\r\n", ""))).map(
+        "".join
+    )
     plain = st.recursive(
         st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | side,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(side, inner, max_size=2),
         max_leaves=4,
     )
-    item = st.fixed_dictionaries({"input": side | st.lists(side, max_size=3) | plain, "output": plain}).map(json.dumps) | plain.map(json.dumps)
+    item = st.fixed_dictionaries({"input": side | st.lists(side, max_size=3) | plain, "output": plain}).map(
+        json.dumps
+    ) | plain.map(json.dumps)
     return st.one_of(
-        st.tuples(st.sampled_from((b"\0", b"\2")), st.lists(line, max_size=4).map("".join).map(str.encode)).map(b"".join),
-        st.tuples(st.sampled_from((b"\1", b"\3")), st.lists(item, max_size=4).map("\n".join).map(str.encode)).map(b"".join),
+        st.tuples(st.sampled_from((b"\0", b"\2")), st.lists(line, max_size=4).map("".join).map(str.encode)).map(
+            b"".join
+        ),
+        st.tuples(st.sampled_from((b"\1", b"\3")), st.lists(item, max_size=4).map("\n".join).map(str.encode)).map(
+            b"".join
+        ),
     )
 
 
@@ -307,8 +320,16 @@ def try_sentence(case: bytes, folder: Path) -> None:
 
 # Run folders
 
-LOADED = ("config.json", "vocabulary.json", "lexicon.nsr", "grammar.json", "parser.safetensors", "perception.safetensors")
+LOADED = (
+    "config.json",
+    "vocabulary.json",
+    "lexicon.nsr",
+    "grammar.json",
+    "parser.safetensors",
+    "perception.safetensors",
+)
 CHANGED = (*LOADED, "syntax.lark", "metrics.json", MANIFEST)
+GIVEN = 3  # the run with a user's grammar
 WORDS = ("jump", "walk", "left", "twice", "after", "and")
 PICTURE = np.full((SIDE, SIDE), 255, np.uint8)
 SMALL = {"channels": "2 2 2 2", "views": 1}
@@ -318,7 +339,9 @@ def base_runs(folder: Path) -> dict[str, Path]:
     """Small runs of all kinds, made if they are not there."""
     made = {name: folder / "base" / name for name in ("words", "numbers", "images", "grammar")}
     if not (folder / "base").exists():
-        words = parse_lexicon(LEXICONS[0] + '"walk" = (cons "I_WALK" nil)\nx0 "twice" = (append x0 x0)\n', None, PRIMITIVES["list"])
+        words = parse_lexicon(
+            LEXICONS[0] + '"walk" = (cons "I_WALK" nil)\nx0 "twice" = (append x0 x0)\n', None, PRIMITIVES["list"]
+        )
         nsr.NSR("list").assemble(words).save(made["words"])
         numbers = parse_lexicon(LEXICONS[3], None, PRIMITIVES["int"])
         nsr.NSR("int").assemble(numbers).save(made["numbers"])
@@ -328,7 +351,9 @@ def base_runs(folder: Path) -> dict[str, Path]:
         images.assemble(numbers)
         images._perception = None
         images.save(made["images"])
-        (folder / "base" / "my.lark").write_text(GRAMMAR.replace("LITERAL", "NUMBER").replace("/\\S+/", '"x"').replace("literal", "word"))
+        (folder / "base" / "my.lark").write_text(
+            GRAMMAR.replace("LITERAL", "NUMBER").replace("/\\S+/", '"x"').replace("literal", "word")
+        )
         pairs = [("red", "R"), ("blue", "B"), ("red twice", "R R"), ("blue twice", "B B"), ("red then blue", "R B")]
         nsr.NSR("list", syntax=str(folder / "base" / "my.lark")).fit(*zip(*pairs, strict=True)).save(made["grammar"])
         for run in made.values():
@@ -343,14 +368,16 @@ def run_examples(folder: Path) -> list[bytes]:
         bytes([kind, CHANGED.index(name)]) + (run / name).read_bytes()
         for kind, run in enumerate(runs.values())
         for name in CHANGED
-        if (run / name).is_file() and (name != "syntax.lark" or kind != 3)
+        if (run / name).is_file() and (kind == GIVEN) == (name == "syntax.lark")
     ]
     return [case for case in found if len(case) < 100_000]
 
 
 def json_values() -> SearchStrategy[object]:
     """Plain data, some of it odd."""
-    odd = st.sampled_from((10**30, -1, 1e308, float("nan"), "\0", "\ud800", "..", "", "/etc/passwd", 2**63, True, None, 10**6))
+    odd = st.sampled_from(
+        (10**30, -1, 1e308, float("nan"), "\0", "\ud800", "..", "", "/etc/passwd", 2**63, True, None, 10**6)
+    )
     return st.recursive(
         odd | st.integers(-2, 5) | st.sampled_from(("list", "int", "scan", "left", "tokens", *WORDS)),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=2),
@@ -360,9 +387,9 @@ def json_values() -> SearchStrategy[object]:
 
 def run_cases() -> SearchStrategy[bytes]:
     """A run, a file of it, and how its JSON is changed: a marker, then a place and a value."""
-    return st.tuples(
-        st.integers(0, 2), st.sampled_from((0, 1, 3, 7, 8)), st.integers(0, 200), json_values()
-    ).map(lambda each: bytes([each[0], each[1] | 0x80]) + json.dumps([each[2], each[3]]).encode())
+    return st.tuples(st.integers(0, 2), st.sampled_from((0, 1, 3, 7, 8)), st.integers(0, 200), json_values()).map(
+        lambda each: bytes([each[0], each[1] | 0x80]) + json.dumps([each[2], each[3]]).encode()
+    )
 
 
 def replaced(tree: object, place: int, value: object) -> object:
@@ -384,8 +411,8 @@ def replaced(tree: object, place: int, value: object) -> object:
 def try_run(case: bytes, folder: Path) -> None:
     """Load a run of which one file is changed and its checksum made right, and predict with it."""
     kind, name = (case + b"\0\0")[:2]
-    base = list(base_runs(folder).values())[kind % (3 if name & 0x7F != 6 else 4)]
     file, content = CHANGED[(name & 0x7F) % len(CHANGED)], case[2:]
+    base = list(base_runs(folder).values())[GIVEN if file == "syntax.lark" else kind % GIVEN]
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(base, run)
@@ -398,7 +425,8 @@ def try_run(case: bytes, folder: Path) -> None:
         manifest = json.loads((run / MANIFEST).read_bytes())
         manifest["files"][file] = hashlib.sha256(content).hexdigest()
         (run / MANIFEST).write_bytes(to_json(manifest))
-    model = nsr.load(run)
+    with mock.patch("nsr.syntax.own._try"):  # the process that tries a grammar takes far longer than all else
+        model = nsr.load(run)
     symbols = model.modules.perception.symbols
     if isinstance(model.modules.perception, ImagePerception):
         inputs = [[PICTURE] * 3]
@@ -451,13 +479,24 @@ def header(shape: tuple[int, ...], kind: str) -> bytes:
     with zipfile.ZipFile(made, "w") as archive:
         for name in symbol_arrays():
             text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape!r}, }}".ljust(117) + "\n"
-            archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + b"\0" * 64)
+            archive.writestr(
+                f"{name}.npy", b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + b"\0" * 64
+            )
     return made.getvalue()
 
 
 def image_examples(folder: Path) -> list[bytes]:
     """Files of symbols and of single images; the first byte says which."""
-    forms = (("PNG", "L"), ("PNG", "RGBA"), ("PNG", "P"), ("JPEG", "RGB"), ("BMP", "RGB"), ("GIF", "P"), ("TIFF", "L"), ("PPM", "RGB"))
+    forms = (
+        ("PNG", "L"),
+        ("PNG", "RGBA"),
+        ("PNG", "P"),
+        ("JPEG", "RGB"),
+        ("BMP", "RGB"),
+        ("GIF", "P"),
+        ("TIFF", "L"),
+        ("PPM", "RGB"),
+    )
     return [
         b"\0" + npz(symbol_arrays()),
         b"\2" + npz(symbol_arrays()),
@@ -481,12 +520,17 @@ def image_cases() -> SearchStrategy[bytes]:
             arrays[name] = np.zeros(shape, kind)
         return b"\0" + npz(arrays)
 
-    giant = st.tuples(st.lists(st.sampled_from((0, 1, -1, 45, 10**5, 10**9, 10**15)), max_size=3).map(tuple), st.sampled_from(("|u1", "<i8", "<U99", "|O")))
+    giant = st.tuples(
+        st.lists(st.sampled_from((0, 1, -1, 45, 10**5, 10**9, 10**15)), max_size=3).map(tuple),
+        st.sampled_from(("|u1", "<i8", "<U99", "|O")),
+    )
     sizes = st.tuples(st.sampled_from((1, 45, 46, 900)), st.sampled_from((1, 45, 900)))
     return st.one_of(
         st.tuples(names, kinds, shapes, st.booleans()).map(change),
         giant.map(lambda each: b"\0" + header(*each)),
-        st.tuples(st.sampled_from(("PNG", "JPEG", "BMP", "GIF")), sizes).map(lambda each: b"\1" + picture(each[0], each[1])),
+        st.tuples(st.sampled_from(("PNG", "JPEG", "BMP", "GIF")), sizes).map(
+            lambda each: b"\1" + picture(each[0], each[1])
+        ),
     )
 
 
@@ -504,14 +548,16 @@ def try_image(case: bytes, folder: Path) -> None:
 # Command lines
 
 ARGUMENTS = (
-    "words", "numbers", "missing", "jump twice", "walk left", "-", "--", "", "--json", "--top", "0", "3", "-1", "9" * 30,
-    "1e9", "nan", "--log-prob", "--format", "svg", "json", "html", "--out", "out", "out/x", "/dev/null/x", "--notation",
-    "readable", "--split", "simple", "length", "--test", "test.tsv", "bad.tsv", "--part", "validation", "--symbols", "strokes",
-    "missing.npz", "--data-dir", ".", "scan", "pcfg", "hint", "pairs", "--train", "train.tsv", "--primitives", "int", "list",
-    "--syntax", "my.lark", "bad.lark", "--seed", "--resume", "--from", "--beam", "--quiet", "--model", "lstm", "--size", "cpu",
-    "--epochs", "--minutes", "--list", "--seeds", "--jobs", "--runs", "--no-plots", "scan-splits", "all", "list", "fetch",
-    "verify", "generate", "--force", "--check", "--help", "--version", "--literals", "true", "false", "--separators", ",",
-    "--input", "images", "--device", "cuda", "--trian", "\udcff", "é", "a\nb", "--hidden=7", "--checkpoint-seconds", "--word-order",
+    "words", "numbers", "missing", "jump twice", "walk left", "-", "--", "", "--json", "--top", "0", "3", "-1",
+    "999999999999999999999999999999", "1e9", "nan", "--log-prob", "--format", "svg", "json", "html", "--out", "out",
+    "out/x", "/dev/null/x", "--notation", "readable", "--split", "simple", "length", "--test", "test.tsv",
+    "bad.tsv", "--part", "validation", "--symbols", "strokes", "missing.npz", "--data-dir", ".", "scan", "pcfg",
+    "hint", "pairs", "--train", "train.tsv", "--primitives", "int", "list", "--syntax", "my.lark", "bad.lark",
+    "--seed", "--resume", "--from", "--beam", "--quiet", "--model", "lstm", "--size", "cpu", "--epochs",
+    "--minutes", "--list", "--seeds", "--jobs", "--runs", "--no-plots", "scan-splits", "all", "list", "fetch",
+    "verify", "generate", "--force", "--check", "--help", "--version", "--literals", "true", "false",
+    "--separators", ",", "--input", "images", "--device", "cuda", "--trian", "\udcff", "é", "a\nb", "--hidden=7",
+    "--checkpoint-seconds", "--word-order",
 )  # fmt: skip
 
 
@@ -519,7 +565,13 @@ def command_lines() -> SearchStrategy[bytes]:
     """Arguments between null bytes; often a command and what it must have."""
     starts = ["predict words jump", "explain words jump", "evaluate words", "evaluate words --test test.tsv"]
     starts += ["train scan --quiet", "train pairs --train train.tsv --test test.tsv --quiet", "train hint --quiet"]
-    starts += ["train-baseline scan --model lstm", "table", "data list", "data verify scan", "data generate scan --out made"]
+    starts += [
+        "train-baseline scan --model lstm",
+        "table",
+        "data list",
+        "data verify scan",
+        "data generate scan --out made",
+    ]
     starts += ["export words --out exported", *COMMANDS, *(f"data {each}" for each in data.COMMANDS), ""]
     return st.tuples(st.sampled_from(starts), st.lists(st.sampled_from(ARGUMENTS), max_size=5)).map(
         lambda each: "\0".join([*each[0].split(), *each[1]]).encode(errors="surrogateescape")
@@ -537,7 +589,12 @@ def command_examples(folder: Path) -> list[bytes]:
     (place / "bad.lark").write_text("start: (")
     for name in ("words", "numbers"):
         shutil.copytree(base_runs(folder)[name], place / name, dirs_exist_ok=True)
-    lines = ["predict words jump --json", "explain words jump --format svg", "evaluate words --test test.tsv", "data list"]
+    lines = [
+        "predict words jump --json",
+        "explain words jump --format svg",
+        "evaluate words --test test.tsv",
+        "data list",
+    ]
     return [each.replace(" ", "\0").encode() for each in lines]
 
 
@@ -575,13 +632,13 @@ def stubs() -> contextlib.ExitStack:
     stack = contextlib.ExitStack()
     for task in ("Scan", "Pcfg", "Hint"):
         stack.enter_context(mock.patch.object(getattr(nsr.tasks, task), "load", no_data))
-    stack.enter_context(mock.patch.object(nsr.tasks.Hint, "faults", lambda self: iter(())))
+    stack.enter_context(mock.patch.object(nsr.tasks.Hint, "faults", return_value=()))
     stack.enter_context(mock.patch.object(nsr.tasks.Hint, "test_with", refuse))
-    stack.enter_context(mock.patch.object(nsr.learning.training.Trainer, "run", lambda *given: None))
+    stack.enter_context(mock.patch.object(nsr.learning.training.Trainer, "run", return_value=None))
     stack.enter_context(mock.patch("nsr.model.ground", refuse))
     stack.enter_context(mock.patch("nsr.download.download", refuse))
     stack.enter_context(mock.patch("nsr.baselines.experiment.train_baseline", refuse))
-    stack.enter_context(mock.patch("nsr.reports.reproduction.reproduce", lambda *given, **options: Made()))
+    stack.enter_context(mock.patch("nsr.reports.reproduction.reproduce", return_value=Made()))
     return stack
 
 
@@ -612,7 +669,7 @@ def try_command(case: bytes, folder: Path) -> None:
 TARGETS: dict[str, Target] = {
     "programs": Target(
         "text of programs; what can be read is run",
-        0.16,
+        0.02,
         lambda folder: [framed(code, 2, text) for code, texts in PROGRAMS.items() for text in texts],
         st.tuples(st.integers(0, 3), st.integers(0, 3), terms()).map(lambda each: framed(*each)),
         try_program,
@@ -620,7 +677,7 @@ TARGETS: dict[str, Target] = {
     ),
     "lexicons": Target(
         "text of lexicon.nsr; what can be read is run",
-        0.10,
+        0.012,
         lambda folder: [bytes([code]) + text.encode() for code, text in LEXICONS.items()],
         lexicon_texts(),
         try_lexicon,
@@ -628,7 +685,7 @@ TARGETS: dict[str, Target] = {
     ),
     "pairs": Target(
         "files of pairs, .tsv and .jsonl",
-        0.46,
+        0.931,
         lambda folder: [
             b"\0jump twice\tI_JUMP I_JUMP\nwalk\tI_WALK\n",
             b'\1{"input": "jump", "output": ["I_JUMP"]}\n{"input": ["a"], "output": ""}\n',
@@ -637,11 +694,26 @@ TARGETS: dict[str, Target] = {
         ],
         pair_files(),
         try_pairs,
-        (b"\t", b"\n", b"\r\n", b'"', b"{", b"}", b"[", b"]", b"null", b"1e999", b"\xef\xbb\xbf", b"[" * 3000, b"9" * 5000, b"\\ud800"),
+        (
+            b"\t",
+            b"\n",
+            b"\r\n",
+            b'"',
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b"null",
+            b"1e999",
+            b"\xef\xbb\xbf",
+            b"[" * 3000,
+            b"9" * 5000,
+            b"\\ud800",
+        ),
     ),
     "grammars": Target(
         "grammars of users, --syntax FILE.lark",
-        0.02,
+        0.002,
         lambda folder: [GRAMMAR.encode(), SLOW.encode()],
         grammar_texts(),
         try_grammar,
@@ -650,7 +722,7 @@ TARGETS: dict[str, Target] = {
     ),
     "sentences": Target(
         "sentences read by grammars of users, one of them with slow patterns",
-        0.20,
+        0.025,
         lambda folder: [b"\0red twice after ( blue then green ) then x", b"\1aaab xxxz"],
         sentences(),
         try_sentence,
@@ -658,16 +730,31 @@ TARGETS: dict[str, Target] = {
     ),
     "runs": Target(
         "run folders with one file changed, loaded and asked",
-        0.01,
+        0.002,
         run_examples,
         run_cases(),
         try_run,
-        (b"{", b"}", b"[", b"]", b",", b"null", b"1e999", b"9" * 40, b"-1", b'"..", ', b"\\u0000", b"\\ud800", b"true", b"1000000"),
+        (
+            b"{",
+            b"}",
+            b"[",
+            b"]",
+            b",",
+            b"null",
+            b"1e999",
+            b"9" * 40,
+            b"-1",
+            b'"..", ',
+            b"\\u0000",
+            b"\\ud800",
+            b"true",
+            b"1000000",
+        ),
         10.0,
     ),
     "images": Target(
         ".npz files of symbols and image files",
-        0.02,
+        0.003,
         image_examples,
         image_cases(),
         try_image,
@@ -675,7 +762,7 @@ TARGETS: dict[str, Target] = {
     ),
     "commands": Target(
         "command lines of all commands, in this process; training, downloads and tables left out",
-        0.03,
+        0.005,
         command_examples,
         command_lines(),
         try_command,
