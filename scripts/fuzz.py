@@ -273,11 +273,11 @@ def in_process(work: Callable[[], Outcome]) -> Outcome:
         return Outcome(**json.loads(told.read_bytes()))
 
 
-def report(outcomes: list[Outcome], seed: int) -> tuple[str, dict[str, object]]:
-    """The outcomes as Markdown and as plain data."""
+def report(outcomes: list[Outcome], seed: int, source: str) -> tuple[str, dict[str, object]]:
+    """The outcomes of a commit as Markdown and as plain data."""
     from fuzz_targets import TARGETS
 
-    from nsr.reports.measurement import commit, machine
+    from nsr.reports.measurement import machine
 
     rows = [
         (
@@ -296,7 +296,7 @@ def report(outcomes: list[Outcome], seed: int) -> tuple[str, dict[str, object]]:
     rows.append(("all", "", f"{cases:,}", f"{cases - lost:,}", str(lost), f"{seconds:.0f}", ""))
     engines = ", ".join(dict.fromkeys(each.engine for each in outcomes))
     limits = ", ".join(f"{name} {TARGETS[name].seconds:g}" for name in dict.fromkeys(each.target for each in outcomes))
-    source, host = commit(), machine()
+    host = machine()
     lines = [
         "### Cases of bad input",
         "",
@@ -304,8 +304,8 @@ def report(outcomes: list[Outcome], seed: int) -> tuple[str, dict[str, object]]:
         "|" + "---|" * len(HEADER),
         *(f"| {' | '.join(row)} |" for row in rows),
         "",
-        "A case survives if it ends with a result or with one error of nsr's own, without a warning, within these seconds:",
-        f"{limits}; and within {MEMORY >> 30} GB of address space beyond what its process starts with.",
+        "A case survives if it ends with a result or with one error of nsr's own, and without a warning, within these",
+        f"seconds of a processor: {limits}; and within {MEMORY >> 30} GB of address space beyond what its process starts with.",
         "",
         f"engine {engines}; seed {seed}; commit {source}; {host['cpu']}, {host['cores']} cores, torch {host['torch']}; "
         f"{seconds:.0f} s in all",
@@ -340,6 +340,8 @@ def main(arguments: list[str] | None = None) -> int:
             guided(given.targets[0], given.seed, given.cases, given.seconds, given.lost, given.outcome)
         from fuzz_targets import TARGETS
 
+        from nsr.reports.measurement import commit
+
         unknown = set(given.targets).difference(TARGETS)
         if unknown:
             raise ConfigError(f"unknown target {min(unknown)!r}; known targets: {', '.join(TARGETS)}")
@@ -351,7 +353,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         names = given.targets or list(TARGETS)
         total = sum(TARGETS[name].share for name in names)
-        outcomes = []
+        source, outcomes = commit(), []
         for name in names:
             cases = max(1, round(given.cases * TARGETS[name].share / total))
             if given.engine == "atheris":
@@ -366,15 +368,15 @@ def main(arguments: list[str] | None = None) -> int:
 
                 outcomes.append(in_process(work))
             print(f"{name}: {outcomes[-1].cases} cases, {outcomes[-1].lost} lost", file=sys.stderr, flush=True)
+            text, told = report(outcomes, given.seed, source)
+            if given.out is not None:
+                given.out.mkdir(parents=True, exist_ok=True)
+                (given.out / "fuzz.md").write_text(text, encoding="utf-8")
+                (given.out / "fuzz.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     except NSRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    text, told = report(outcomes, given.seed)
     print(text, end="")
-    if given.out is not None:
-        given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "fuzz.md").write_text(text, encoding="utf-8")
-        (given.out / "fuzz.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     return int(any(each.lost for each in outcomes))
 
 
