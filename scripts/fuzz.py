@@ -305,7 +305,7 @@ def report(outcomes: list[Outcome], seed: int, source: str) -> tuple[str, dict[s
         *(f"| {' | '.join(row)} |" for row in rows),
         "",
         "A case survives if it ends with a result or with one error of nsr's own, and without a warning, within these",
-        f"seconds of a processor: {limits}; and within {MEMORY >> 30} GB of address space beyond what its process starts with.",
+        f"seconds of a processor: {limits}; and within {MEMORY >> 30} GB of address space beyond what it starts with.",
         "",
         f"engine {engines}; seed {seed}; commit {source}; {host['cpu']}, {host['cores']} cores, torch {host['torch']}; "
         f"{seconds:.0f} s in all",
