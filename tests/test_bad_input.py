@@ -24,6 +24,7 @@ from safetensors import torch as safetensors
 
 import nsr
 from nsr.cli.main import main
+from nsr.data import verify
 from nsr.errors import ConfigError, DataError, InputError, NSRError, ProgramError, RunError
 from nsr.files import read_arrays, read_file
 from nsr.learning.config import Config
@@ -296,6 +297,12 @@ def test_a_file_that_is_too_large_is_not_read(run, monkeypatch):
     monkeypatch.setattr("nsr.files.read_file.__defaults__", (100,))
     with pytest.raises(RunError, match="cannot be read: it has more than"):
         nsr.load(run)
+
+
+def test_a_deep_listing_of_generated_data_is_refused(tmp_path):
+    (tmp_path / "data.json").write_bytes(b"[" * 200_000)
+    with pytest.raises(DataError, match=r"data\.json is damaged"):
+        verify("scan", tmp_path)
 
 
 @pytest.mark.parametrize("metrics", [b"[]", b"7", b'{"split": {}}', b'{"data_dir": 7}', b"[" * 100_000])

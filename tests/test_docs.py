@@ -124,7 +124,11 @@ def test_tables_in_the_pages_have_results():
 
 @pytest.mark.parametrize("results", sorted((ROOT / "results").glob("*.md")), ids=lambda results: results.name)
 def test_tables_are_those_of_the_results(results):
-    pages = {"properties": "method", **{name: name for name in ("export", "images", "pcfg", "hint", "baselines")}}
+    pages = {
+        "properties": "method",
+        "fuzz": "trust",
+        **{name: name for name in ("export", "images", "pcfg", "hint", "baselines")},
+    }
     page = ROOT / "docs" / f"{next((pages[name] for name in pages if name in results.stem), 'scan')}.md"
     text = re.sub(r"^# .*\n\n", "", results.read_text(encoding="utf-8")).replace("\n## ", "\n### ")
     assert text.strip() in page.read_text(encoding="utf-8"), f"{page.name} has another table than {results.name}"

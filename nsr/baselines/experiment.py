@@ -24,7 +24,15 @@ from nsr.baselines.seq2seq import Network, solved
 from nsr.baselines.training import Limits, Trainer, cut
 from nsr.errors import ConfigError, RunError
 from nsr.experiment import CHECKPOINT_SECONDS, Run, peak_memory_mb
-from nsr.runs import parse_json, read_checkpoint, remove_checkpoint, to_json, write_checkpoint, write_file
+from nsr.runs import (
+    parse_json,
+    read_checkpoint,
+    read_run_file,
+    remove_checkpoint,
+    to_json,
+    write_checkpoint,
+    write_file,
+)
 from nsr.tasks import Examples, Task, make_task
 
 
@@ -92,7 +100,9 @@ def train_baseline(
         Limits(1 if epochs is None else epochs, minutes)  # says what is wrong before anything is read
     run = None if out is None else Run(Path(out), identity)
     if run is not None and run.finished(resume):
-        found = parse_json((run.folder / "metrics.json").read_bytes(), run.folder / "metrics.json")
+        found = parse_json(read_run_file(run.folder / "metrics.json"), run.folder / "metrics.json")
+        if not isinstance(found, dict):
+            raise RunError(f"{run.folder / 'metrics.json'} is damaged; train again")
         _require_same(found.get("run"), identity, run.folder)
         remove_checkpoint(run.checkpoint)  # if a kill left it
         return found
