@@ -244,7 +244,10 @@ class ImagePerception:
             raise ValueError("the context does not fit the symbols")
         if not 0 <= classes.min() <= classes.max() < len(table) - 1:
             raise ValueError("a class does not exist")
-        if not (0 < made.temperature < math.inf and all(each.isfinite().all() for each in made.network.parameters())):
+        if not (
+            0 < made.temperature < math.inf
+            and all(each.isfinite().all() for each in made.network.state_dict().values())
+        ):
             raise ValueError("a weight or the temperature is not a finite number")
         return made
 

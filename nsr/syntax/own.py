@@ -186,7 +186,7 @@ class OwnSyntax:
                     raise PatternError("is one pattern too many; together they repeat too much")
             except PatternError as error:
                 reason = f"the pattern of {terminal.name} {error}"
-                found = re.search(rf"(?<!\w){re.escape(terminal.name)}(?!\w)", self.text)
+                found = re.search(rf"^{re.escape(terminal.name)}\b", self.text, re.M)  # where it is defined
                 if not found:
                     raise DataError(f"{self.name}: {reason}") from None
                 raise _fault(self.text, self.name, found.start(), reason) from None
