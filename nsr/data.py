@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nsr.errors import ConfigError, DataError
+from nsr.files import read_file
 from nsr.runs import to_json, write_file, write_files
 from nsr.tasks import make_task
 from nsr.tasks.pairs import format_pairs
@@ -198,11 +199,11 @@ def _to_tsv(task: Task, examples: Examples) -> bytes:
 def _read_listing(task: str, path: Path) -> tuple[dict[str, File], str]:
     """The generated files of a task, by name, and the advice if they differ."""
     try:
-        listing: dict[str, Any] = json.loads(path.read_bytes())
+        listing: dict[str, Any] = json.loads(read_file(path))
         files = read_files(listing["files"])
         command = f"nsr data generate {listing['task']} --split {listing['split']} --seed {listing['seed']}"
         known = set(files) <= set(map(_tsv, PARTS))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         known = False
     if not known:
         raise DataError(f"{path} is damaged; generate the data again")

@@ -41,6 +41,7 @@ from nsr.runs import (
     parse_json,
     read_checkpoint,
     read_folder,
+    read_run_file,
     remove_checkpoint,
     to_json,
     write_checkpoint,
@@ -150,11 +151,20 @@ def load(folder: str | Path, perception: Perception | None = None) -> NSR:
         RunError: the folder is missing, unfinished, damaged or of another version, or needs another perception.
         ProgramError: its lexicon was edited and is wrong; the message says where.
     """
-    files, metrics = read_folder(Path(folder)), Path(folder) / METRICS
+    files, path = read_folder(Path(folder)), Path(folder) / METRICS
     model = NSR.of_files(files, Path(folder), make_task, perception)
-    if METRICS in files or metrics.is_file():  # earlier versions did not list it in the manifest
-        model.metrics = parse_json(files.get(METRICS) or metrics.read_bytes(), metrics)
+    if METRICS in files or path.is_file():  # earlier versions did not list it in the manifest
+        model.metrics = _read_metrics(files.get(METRICS) or read_run_file(path), path)
     return model
+
+
+def _read_metrics(content: bytes, path: Path) -> dict[str, Any]:
+    """The metrics of a run, of which the split and the data folder are names, if they are there."""
+    found: dict[str, Any] = parse_json(content, path)
+    named = [found.get(name) for name in ("split", "data_dir")] if isinstance(found, dict) else [()]
+    if not all(each is None or isinstance(each, str) for each in named):
+        raise RunError(f"{path} is damaged; train again")
+    return found
 
 
 def evaluate(
@@ -318,8 +328,15 @@ class Run:
         files = read_checkpoint(self.checkpoint)
         if files is None:
             return None, 0.0
-        state = parse_json(files.pop("state.json"), self.checkpoint / "state.json")
+        state = parse_json(files.pop("state.json", b""), self.checkpoint / "state.json")
         saved = NSR.of_files(files, self.checkpoint, make_task)
+        try:
+            return self._restore(model, saved, state)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(f"{self.checkpoint / 'state.json'} is damaged: {error!r}; train again") from None
+
+    def _restore(self, model: NSR, saved: NSR, state: dict[str, Any]) -> tuple[Position, float]:
+        """Put the model into a state; see :meth:`restore`."""
         self.require_same(state["run"], saved, model)
         model.adopt(saved)
         entries = {

@@ -37,11 +37,23 @@ from nsr.semantics.programs import to_text
 from nsr.semantics.values import MISSING, MISSING_ID, Value
 from nsr.syntax.own import OwnSyntax
 from nsr.syntax.parser import GoldTrees, Parser
+from nsr.syntax.scorer import FEATURES
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import Task, Tokens
 
+MAX_UNITS = 2**27  # of the parser's tables, which have some for each symbol
 SYNTAX = "syntax.lark"  # the user's grammar in a run folder
 Input = str | Sequence[str] | Pictures | Sequence[np.ndarray] | Sequence[Any]
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
 NEEDS_PERCEPTION = "was made with a perception of its own; load it with nsr.load(folder, perception=...)"
 NO_IMAGES = "a model that reads images cannot build on another; leave out --from"
 HAS_PERCEPTION = "reads its inputs by itself; load it without a perception"
@@ -308,6 +320,9 @@ class NSR:
 
     def _parser(self, given: Lexicon) -> Parser:
         """A parser that knows what is given."""
+        units = (len(given.symbols) + 1) * (self.config.parser.embedding + FEATURES * self.config.parser.hidden)
+        if units > MAX_UNITS:
+            raise ConfigError(f"{len(given.symbols)} symbols are too many for the parser; lower embedding and hidden")
         generator = torch.Generator().manual_seed(self.seed)
         grammar = DependencyGrammar.of(given, self.config.knowledge.between, self.config.search.max_arity)
         parser = Parser(len(given.symbols), self.config.parser, generator, grammar)
@@ -515,8 +530,8 @@ class NSR:
             settings = {name: value for section in config["settings"].values() for name, value in section.items()}
             task = None if config["task"] is None else tasks(config["task"]["name"], **config["task"]["options"])
             settings |= {} if perception is None else {"perception": perception}
-            model = cls(config["primitives"], task=task, seed=config["seed"], **settings)
-            model.constants = tuple(config["constants"])
+            model = cls(config["primitives"], task=task, seed=_checked_seed(config["seed"]), **settings)
+            model.constants = _checked_names(config["constants"])
             if model.config.knowledge.own_syntax:
                 model._syntax = OwnSyntax.tried(files[SYNTAX].decode(), str(folder / SYNTAX))
             words = parse_json(files["vocabulary.json"], folder / "vocabulary.json")
@@ -531,7 +546,7 @@ class NSR:
             else:
                 perception = TokenPerception.from_json(words)
             parser = model._parser(given_lexicon(perception, model.config.knowledge))
-            parser.scorer.load_state_dict(safetensors.load(files["parser.safetensors"]))
+            parser.scorer.load(safetensors.load(files["parser.safetensors"]))
             grammar = DependencyGrammar.from_json(parse_json(files["grammar.json"], folder / "grammar.json"))
         except ConfigError as error:
             raise RunError(f"{folder / 'config.json'}: {error}") from None
@@ -539,8 +554,8 @@ class NSR:
             raise
         except KeyError as error:
             raise RunError(f"{folder} is damaged: {error} is missing; train again") from None
-        except (TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
+        except DAMAGED as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise RunError(f"{folder} is damaged: {reason}; train again") from None
         try:
             lexicon = parse_lexicon(_decode(files["lexicon.nsr"]), perception.symbols, model.primitives)
@@ -551,6 +566,20 @@ class NSR:
         parser.license(grammar if same else licensed)
         model._modules = Modules(perception, parser, lexicon, Executor(model.config.learning.max_length))
         return model
+
+
+def _checked_seed(seed: Any) -> int:
+    """The seed of a file, if it is one."""
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise ValueError("the seed must be a whole number, 0 or more")
+    return seed
+
+
+def _checked_names(names: Any) -> tuple[str, ...]:
+    """Names of a file, if that is what they are."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("constants must be a list of names")
+    return tuple(names)
 
 
 def _decode(content: bytes) -> str:

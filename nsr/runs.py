@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,9 +19,12 @@ from typing import IO, Any
 
 from nsr._version import __version__
 from nsr.errors import RunError
+from nsr.files import read_file
 
 FORMAT = 4
 MANIFEST = "manifest.json"
+MAX_FILES = 32  # of a model
+FILE_NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)  # of a file of a model
 EDITABLE = ("lexicon.nsr",)
 PROVENANCE = "provenance.json"  # who trained a run that is behind a table, see nsr.reports.trainings
 LOCK = "training.lock"  # in a folder that a process trains in
@@ -64,13 +68,20 @@ def _hidden_file(path: Path) -> IO[bytes]:
     """The file that is to become a file, empty, and locked until it is closed."""
     hidden = _hidden(path)
     while True:
-        file = hidden.open("ab")
+        if hidden.is_symlink():
+            hidden.unlink()
+        file = _open_here(hidden, "ab")
         with suppress(OSError):  # a file system without locks
             fcntl.flock(file, fcntl.LOCK_EX)
         if _is_at(file, hidden):
             file.truncate(0)
             return file
         file.close()  # another process had it, and has renamed it
+
+
+def _open_here(path: Path, mode: str) -> IO[Any]:
+    """Open a file, but not through a link to elsewhere."""
+    return open(path, mode, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o666))
 
 
 def _is_at(file: IO[Any], path: Path) -> bool:
@@ -114,24 +125,20 @@ def read_folder(folder: Path, editable: Collection[str] = EDITABLE) -> dict[str,
     """
     if not folder.is_dir():
         raise RunError(f"{folder} is not a run folder: {'it is a file' if folder.exists() else 'it does not exist'}")
+    manifest = parse_json(_read_manifest(folder), folder / MANIFEST)
     try:
-        content = (folder / MANIFEST).read_bytes()
-    except FileNotFoundError:
-        raise RunError(f"{folder} holds no finished model (no {MANIFEST}); finish the training with --resume") from None
-    except OSError as error:
-        raise RunError(f"{folder / MANIFEST} cannot be read: {error.strerror or error}") from None
-    manifest = parse_json(content, folder / MANIFEST)
-    try:
-        found, expected = manifest["format"], dict(manifest["files"])
+        found, expected = manifest["format"], {str(name): each for name, each in manifest["files"].items()}
         version = str(manifest["version"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, AttributeError):
         raise RunError(f"{folder / MANIFEST} is damaged; train again") from None
     if found != FORMAT:
         raise RunError(
             f"{folder} has format {found!r}, written by nsr {version}; nsr {__version__} reads format {FORMAT}"
         )
+    if len(expected) > MAX_FILES:
+        raise RunError(f"{folder / MANIFEST} is damaged: it lists more than {MAX_FILES} files")
     for name in expected:
-        if Path(name).name != name:
+        if not FILE_NAME.fullmatch(name):
             raise RunError(f"{folder / MANIFEST} is damaged: {name!r} is not a file name")
     return {name: _file(folder / name, checksum, name in editable) for name, checksum in expected.items()}
 
@@ -147,15 +154,29 @@ def _file(path: Path, checksum: str, editable: bool) -> bytes:
     for content in map(_content, (path,) if edited else (path, hidden)):
         if content is not None and hashlib.sha256(content).hexdigest() == checksum:
             return content
-    content = _read(path)
+    content = read_run_file(path)
     if not editable:
         raise RunError(f"{path} is damaged: its checksum is not the one in {MANIFEST}; train again")
     return content
 
 
+def _read_manifest(folder: Path) -> bytes:
+    """The manifest of a model.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    try:
+        return read_file(folder / MANIFEST)
+    except FileNotFoundError:
+        raise RunError(f"{folder} holds no finished model (no {MANIFEST}); finish the training with --resume") from None
+    except OSError as error:
+        raise RunError(f"{folder / MANIFEST} cannot be read: {error.strerror or error}") from None
+
+
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError:
         return None
 
@@ -166,7 +187,7 @@ def edit_notice(folder: Path) -> str | None:
     Raises:
         RunError: as of :func:`read_folder`.
     """
-    files, expected = read_folder(folder), parse_json(_read(folder / MANIFEST), folder / MANIFEST)["files"]
+    files, expected = read_folder(folder), parse_json(read_run_file(folder / MANIFEST), folder / MANIFEST)["files"]
     for name in EDITABLE:
         if name in files and hashlib.sha256(files[name]).hexdigest() != expected[name]:
             return f"note: {folder / name} is not as it was trained: it was edited, or is damaged"
@@ -202,7 +223,7 @@ def _lock(folder: Path) -> IO[Any]:
         except OSError as error:
             raise unwritable(folder, error) from None
         try:
-            file = (folder / LOCK).open("a")
+            file = _open_here(folder / LOCK, "a")
         except FileNotFoundError:  # another process has just ended and removed the folder
             continue
         except OSError as error:
@@ -229,17 +250,17 @@ def write_checkpoint(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         if not folder.exists() and (fresh / MANIFEST).is_file():  # a kill came before the last rename
             os.rename(fresh, folder)
-        shutil.rmtree(fresh, ignore_errors=True)
+        _remove(fresh)
         write_folder(fresh, files)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
         if folder.exists():
             os.rename(folder, old)
         os.rename(fresh, folder)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
     except OSError as error:
         raise unwritable(folder, error) from None
     except RunError:
-        shutil.rmtree(fresh, ignore_errors=True)
+        _remove(fresh)
         raise
 
 
@@ -258,7 +279,14 @@ def read_checkpoint(folder: Path) -> dict[str, bytes] | None:
 def remove_checkpoint(folder: Path) -> None:
     """Remove a checkpoint and what is left of earlier ones."""
     for suffix in ("", ".new", ".old"):
-        shutil.rmtree(folder.with_name(folder.name + suffix), ignore_errors=True)
+        _remove(folder.with_name(folder.name + suffix))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, if it is there; of a link to one, the link."""
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def to_json(data: Any) -> bytes:
@@ -278,8 +306,13 @@ def parse_json(content: bytes, path: Path) -> Any:
         raise RunError(f"{path} is damaged: it is not JSON; train again") from None
 
 
-def _read(path: Path) -> bytes:
+def read_run_file(path: Path) -> bytes:
+    """The content of a file of a run.
+
+    Raises:
+        RunError: it cannot be read.
+    """
     try:
-        return path.read_bytes()
+        return read_file(path)
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror or error}") from None

@@ -128,6 +128,7 @@ def test_tables_are_those_of_the_results(results):
         "properties": "method",
         "peers": "baselines",
         "faults": "trust",
+        "fuzz": "trust",
         **{name: name for name in ("export", "images", "pcfg", "hint", "baselines")},
     }
     page = ROOT / "docs" / f"{next((pages[name] for name in pages if name in results.stem), 'scan')}.md"

@@ -102,5 +102,6 @@ def _answer(argv: list[str], prog: str, group: Any) -> None:
 
 
 def _complain(message: str) -> None:
-    """One line on stderr, whatever the message holds."""
-    print(" ".join(message.split("\n")), file=sys.stderr)
+    """One line on stderr, whatever the message holds; what a terminal would act on is spelled."""
+    line = " ".join(message.split("\n"))
+    print("".join(each if each.isprintable() else ascii(each)[1:-1] for each in line), file=sys.stderr)

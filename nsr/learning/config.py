@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from operator import index
 from typing import Any
 
 from nsr.errors import ConfigError
-from nsr.perception.network import ImageConfig
+from nsr.perception.network import KERNELS, ImageConfig
 from nsr.semantics.induction import InductionConfig
 from nsr.settings import setting
 from nsr.syntax.own import SUFFIX, read_grammar
@@ -37,6 +38,15 @@ LEAST = {
 
 MODULES = ("perception", "syntax", "semantics")
 
+MOST = {  # what takes memory or time in proportion; a run folder may come from anyone
+    **dict.fromkeys(("embedding", "hidden"), 1024),
+    **dict.fromkeys(("views", "considered"), 1000),
+    "beam": 10_000,
+    "max_side": 32,
+    "max_length": 1_000_000,
+}
+
+CHANNELS = re.compile(r"[1-9][0-9]{0,2}")
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
@@ -158,6 +168,10 @@ class Config:
                 elif not isinstance(value, str):  # a free text may be anything
                     least = LEAST.get(name, 0)
                     _require(least <= value < math.inf, name, value, f"{least} or more")
+                    _require(value <= MOST.get(name, value), name, value, f"{MOST.get(name)} or less")
+        sizes, count = self.images.channels.split(), len(KERNELS)
+        fitting = len(sizes) == count and all(CHANNELS.fullmatch(each) for each in sizes)
+        _require(fitting, "channels", self.images.channels, f"{count} whole numbers from 1 to 999")
         _require(0 < self.learning.fraction <= 1, "fraction", self.learning.fraction, "above 0 and at most 1")
 
     def to_json(self) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ Shape letters: B inputs, N images of the longest, K symbols, M distinct images.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,6 +37,7 @@ from nsr.pictures import ImagePool, Pictures
 
 HEIGHT = WIDTH = 45  # of an image
 TRIED = 8  # symbols tried for an image
+MAX_SYMBOLS = 10_000  # that a file may have
 LEAST = -8.0  # log-probability, less that of the best symbol, of another symbol that is worth a thought
 HELD_OUT = 0.05  # share of the images by which the temperature is chosen
 
@@ -223,6 +225,8 @@ class ImagePerception:
     @classmethod
     def from_json(cls, data: dict[str, Any], weights: bytes, config: ImageConfig, seed: int) -> ImagePerception:
         """The inverse of :meth:`to_json` and :meth:`weights`; raises KeyError, TypeError or ValueError if damaged."""
+        if not 0 < len(data["symbols"]) <= MAX_SYMBOLS:
+            raise ValueError(f"there must be 1 to {MAX_SYMBOLS} symbols")
         made = cls(config, seed, len(data["symbols"]))
         made.rename(tuple(data["symbols"]))
         if len(set(made.symbols)) < len(made.symbols) or not all(isinstance(name, str) for name in made.symbols):
@@ -235,8 +239,16 @@ class ImagePerception:
             raise ValueError("a separator is no symbol")
         made.fits, made.temperature = int(data["fits"]), float(data["temperature"])
         made.context = Context(np.array(data["classes"], np.int64), np.array(data["context"], float))
-        if len(made.context.class_of) != len(made.symbols) or made.context.log_probs.ndim != 3:
+        classes, table = made.context.class_of, made.context.log_probs
+        if classes.shape != (len(made.symbols),) or table.shape != (len(table),) * 3 or np.isnan(table).any():
             raise ValueError("the context does not fit the symbols")
+        if not 0 <= classes.min() <= classes.max() < len(table) - 1:
+            raise ValueError("a class does not exist")
+        if not (
+            0 < made.temperature < math.inf
+            and all(each.isfinite().all() for each in made.network.state_dict().values())
+        ):
+            raise ValueError("a weight or the temperature is not a finite number")
         return made
 
 

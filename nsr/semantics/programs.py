@@ -30,6 +30,7 @@ from nsr.syntax.grammar import load_grammar
 
 MAX_NUMBER = 10**18  # a number above this is MISSING
 MAX_CALLS = 20_000  # of recursions without closed form in one run of a program; with more it is MISSING
+MAX_TOKENS = 10**9  # that the steps of its folds may take up, nodes times length; with more it is MISSING
 MAX_SIZE = 128  # nodes of a term, and its depth (comparing terms takes 4 of 1000 levels of recursion a level)
 MAX_TOTAL = 4096  # nodes of a term with those of the programs that it applies, each time that it does
 
@@ -566,7 +567,8 @@ def compile_term(term: Term, max_length: int) -> Run:
     Undefinedness is strict: MISSING inside gives MISSING. A call that makes a list longer than ``max_length`` is
     MISSING too, so that a program bounded in size is bounded in memory; so is a fold over one.
 
-    A step runs on the pair of ``item`` and ``rest``. What has a closed form is calculated
+    The steps of folds are counted by their nodes and the length of the list so far, and with more than ``MAX_TOKENS``
+    the program is MISSING. A step runs on the pair of ``item`` and ``rest``. What has a closed form is calculated
     (:mod:`nsr.semantics.closed_forms`); other recursion over numbers runs on a stack of its own, with a memo, and is
     MISSING where it goes in a circle or takes more than ``MAX_CALLS`` calls.
     """
@@ -585,7 +587,8 @@ def _compile(term: Term, max_length: int, budget: _Budget) -> Run:
             return run_closed(form)
     match term:
         case Fix(body):
-            return _recursion(_compile(body, max_length, budget), budget)
+            weight = max(1, extent(body)[0] // MAX_SIZE)  # of a call, as it applies programs
+            return _recursion(_compile(body, max_length, budget), budget, weight)
         case If0(test, then, otherwise):
             return _choice(*(_compile(each, max_length, budget) for each in (test, then, otherwise)))
         case Apply(_, program, arguments):
@@ -606,7 +609,7 @@ def _compile(term: Term, max_length: int, budget: _Budget) -> Run:
             return itemgetter(1)
         case Fold(items, start, step):
             of_items, of_start, of_step = (_compile(each, max_length, budget) for each in (items, start, step))
-            return _fold(of_items, of_start, of_step, max_length)
+            return _fold(of_items, of_start, of_step, max_length, budget, size(step))
         case Call(primitive, ()):
             constant = primitive.apply()
             return lambda arguments: constant
@@ -620,12 +623,15 @@ def _compile(term: Term, max_length: int, budget: _Budget) -> Run:
             return _nary(primitive.apply, [_compile(each, max_length, budget) for each in inner], max_length)
 
 
-def _fold(items: Run, start: Run, step: Run, max_length: int) -> Run:
+def _fold(items: Run, start: Run, step: Run, max_length: int, budget: _Budget, nodes: int) -> Run:
+    budget.needed = True
+
     def run(arguments: tuple[Value, ...]) -> Value:
         tokens, value = items(arguments), start(arguments)
         if tokens is MISSING or value is MISSING or len(tokens) > max_length:
             return MISSING
         for token in reversed(tokens):
+            budget.take(nodes * (len(value) + 1))
             value = step((token, value))
             if value is MISSING:
                 return MISSING
@@ -639,27 +645,34 @@ class _Pending(Exception):
 
 
 class _Exhausted(Exception):
-    """There have been ``MAX_CALLS`` calls."""
+    """There have been ``MAX_CALLS`` calls, or ``MAX_TOKENS`` tokens."""
 
 
 class _Budget:
-    """What recursions may still spend in one run of a program, those in the programs that it applies included."""
+    """What recursions and folds may still spend in one run of a program, with those in the programs that it applies."""
 
     def __init__(self) -> None:
         self.needed = False
         self.calls = 0
+        self.tokens = 0
 
-    def spend(self) -> None:
+    def spend(self, weight: int) -> None:
         """Count a call."""
-        self.calls -= 1
+        self.calls -= weight
         if self.calls < 0:
             raise _Exhausted
 
+    def take(self, tokens: int) -> None:
+        """Count the tokens of a step."""
+        self.tokens -= tokens
+        if self.tokens < 0:
+            raise _Exhausted
+
     def limit(self, run: Run) -> Run:
-        """The function, MISSING where it takes too many calls."""
+        """The function, MISSING where it takes too many calls or tokens."""
 
         def limited(arguments: tuple[Value, ...]) -> Value:
-            self.calls = MAX_CALLS
+            self.calls, self.tokens = MAX_CALLS, MAX_TOKENS
             try:
                 return run(arguments)
             except _Exhausted:
@@ -668,14 +681,14 @@ class _Budget:
         return limited
 
 
-def _recursion(run_body: Run, budget: _Budget) -> Run:
+def _recursion(run_body: Run, budget: _Budget, weight: int) -> Run:
     budget.needed = True
 
     def run(arguments: tuple[Value, ...]) -> Value:
         memo: dict[tuple[Value, ...], Value] = {}
         stack, open_calls = [arguments], {arguments}
         while stack:
-            budget.spend()
+            budget.spend(weight)
             call = stack[-1]
             try:  # behind the arguments of a call is the memo
                 value = run_body((*call, memo))

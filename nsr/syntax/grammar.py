@@ -6,7 +6,6 @@ the language is finite it generates it, each sentence with its value (:func:`lan
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from importlib import resources
@@ -23,6 +22,7 @@ from lark.parsers.lalr_analysis import LALR_Analyzer
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from nsr.errors import InputError
+from nsr.syntax.patterns import PatternError, pattern
 
 Tokens = tuple[str, ...]
 END = "$END"  # lark's name for the end of the input
@@ -66,9 +66,23 @@ def check(grammar: Lark, tokens: Sequence[str]) -> Tree[Any]:
 
 @lru_cache(maxsize=4096)
 def readings(grammar: Lark, word: str) -> tuple[str, ...]:
-    """Names of the terminals that a word can be, those with the highest priority first."""
-    matching = [terminal for terminal in _words(grammar) if re.fullmatch(terminal.pattern.to_regexp(), word)]
+    """Names of the terminals that a word can be, those with the highest priority first.
+
+    Raises:
+        InputError: a pattern takes too long to tell.
+    """
+    matching = [terminal for terminal in _words(grammar) if _reads(terminal, word)]
     return tuple(terminal.name for terminal in sorted(matching, key=lambda terminal: -terminal.priority))
+
+
+def _reads(terminal: TerminalDef, word: str) -> bool:
+    """Whether a word is one of a terminal; errors as of :func:`readings`."""
+    if isinstance(terminal.pattern, PatternStr) and not terminal.pattern.flags:
+        return terminal.pattern.value == word
+    try:
+        return pattern(terminal.pattern.to_regexp()).matches(word)
+    except PatternError as error:
+        raise InputError(f"{word[:40]!r} cannot be read: the pattern of {terminal.name} {error}") from None
 
 
 def choice_left(grammar: Lark) -> str:

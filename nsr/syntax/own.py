@@ -11,18 +11,21 @@ import hashlib
 import re
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from lark import Lark, Token
 from lark.grammar import Rule
+from lark.lexer import PatternStr
 
 from nsr.errors import DataError, InputError
+from nsr.files import read_file
 from nsr.gss import ROOT
 from nsr.semantics.lexicon import MAX_DEPENDENTS
 from nsr.syntax.grammar import Tokens, check, choice_left, readings, summary
+from nsr.syntax.patterns import MAX_STATES, PatternError, pattern
 
 SUFFIX = ".lark"
 HEADED = ("word", "literal")  # aliases of alternatives with a head
@@ -74,11 +77,14 @@ class OwnSyntax:
         if found := re.search(r"%import\b(?!\s+common\b)", text):
             raise _fault(text, name, found.end(), "only common can be imported; write the other rules into this file")
         try:
-            grammar = Lark(text, parser="lalr", keep_all_tokens=True, maybe_placeholders=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # as of patterns that will mean something else one day
+                grammar = Lark(text, parser="lalr", keep_all_tokens=True, maybe_placeholders=False)
         except Exception as error:  # besides its own ones, lark lets errors of Python through
             raise _unreadable(text, name, error) from None
         made = cls(name, text, grammar)
         made._require_heads()
+        made._require_patterns()
         if choice := choice_left(grammar):
             raise DataError(f"{name} leaves a choice, so trees would be a matter of chance: {choice}")
         return made
@@ -168,6 +174,23 @@ class OwnSyntax:
                     raise DataError(f"{self.name}: {reason}")
                 raise _fault(self.text, self.name, found.end() - len(shown), reason)
 
+    def _require_patterns(self) -> None:
+        """Refuse patterns that cannot be matched in bounded time."""
+        states = 0
+        for terminal in self.grammar.terminals:
+            if isinstance(terminal.pattern, PatternStr):
+                continue
+            try:
+                states += pattern(terminal.pattern.to_regexp()).states
+                if states > MAX_STATES:
+                    raise PatternError("is one pattern too many; together they repeat too much")
+            except PatternError as error:
+                reason = f"the pattern of {terminal.name} {error}"
+                found = re.search(rf"^{re.escape(terminal.name)}\b", self.text, re.M)  # where it is defined
+                if not found:
+                    raise DataError(f"{self.name}: {reason}") from None
+                raise _fault(self.text, self.name, found.start(), reason) from None
+
 
 def _place(word: Token) -> int:
     """The index of a word in its sentence."""
@@ -201,7 +224,7 @@ def read_grammar(path: str) -> bytes:
         DataError: it cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except OSError as error:

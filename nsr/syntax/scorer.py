@@ -11,7 +11,7 @@ Shape letters: R rows (configurations), N tokens, F features, V symbols, E and H
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -132,6 +132,20 @@ class TransitionScorer(nn.Module):
                 getattr(self, name).copy_(getattr(other, name))
             self.identity[:known] = other.identity[:known]
             self.identity[-1] = other.identity[-1]
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights from a file.
+
+        Raises:
+            RuntimeError: they are of another network.
+            ValueError: one is no number, or there is no such view or symbol.
+        """
+        self.load_state_dict(weights)
+        if not all(bool(each.isfinite().all()) for each in self.state_dict().values()):
+            raise ValueError("a weight is not finite")
+        like = self.like
+        if not 0 <= int(self.view_index) < len(VIEWS) or int(like.min()) < 0 or int(like.max()) > self.absent:
+            raise ValueError("a view or symbol does not exist")
 
     @property
     def view(self) -> View:

@@ -348,15 +348,27 @@ class DependencyGrammar:
     def from_json(cls, data: dict[str, Any]) -> DependencyGrammar:
         """The inverse of :meth:`to_json`; raises KeyError, TypeError or ValueError on anything else."""
         accepts = {
-            Slot(each["head"], ("left", "right").index(each["side"]), each["place"]): frozenset(each["classes"])
+            Slot(_whole(each["head"]), ("left", "right").index(each["side"]), _whole(each["place"])): frozenset(
+                map(_whole, each["classes"])
+            )
             for each in data["accepts"]
         }
         classes = tuple(
-            frozenset(Signature(left, right, tuple(empty), valueless) for left, right, empty, valueless in known)
+            frozenset(
+                Signature(_whole(left), _whole(right), tuple(map(_whole, empty)), bool(valueless))
+                for left, right, empty, valueless in known
+            )
             for known in data["classes"]
         )
-        class_of = np.array(data["class_of"], np.int64)
+        class_of = np.array(list(map(_whole, data["class_of"])), np.int64)
         used = frozenset(class_of.tolist()).union((slot.head for slot in accepts), *accepts.values())
         if not used <= frozenset(range(len(classes))) or any(slot.place < 0 for slot in accepts):
             raise ValueError("a class or place does not exist")
         return cls(class_of, classes, accepts, bool(data["between"]))
+
+
+def _whole(number: Any) -> int:
+    """A number of a file; raises TypeError if it is not whole."""
+    if type(number) is not int:
+        raise TypeError(f"{number!r} is not a whole number")
+    return number

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from nsr.errors import ConfigError
@@ -25,8 +26,12 @@ def make_task(name: str, **options: Any) -> Task:
     """
     if name not in TASKS:
         raise ConfigError(f"unknown task {name!r}; known tasks: {', '.join(TASKS)}")
-    known = [field.name for field in fields(TASKS[name])]
-    for option in options:
+    known = {field.name: field.default for field in fields(TASKS[name])}
+    for option, value in options.items():
         if option not in known:
             raise ConfigError(f"task {name!r} has no option {option!r}; known options: {', '.join(known) or 'none'}")
+        kind: type = type(known[option])
+        allowed: dict[type, tuple[type, ...]] = {str: (str, Path), float: (float, int)}
+        if not isinstance(value, allowed.get(kind, kind)):
+            raise ConfigError(f"option {option!r} must be of the kind of {known[option]!r}, not {value!r}")
     return TASKS[name](**options)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nsr.errors import ConfigError, DataError
+from nsr.files import read_file
 from nsr.semantics.primitives import PrimitiveSet, Type, primitive_set
 from nsr.settings import setting
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, Value, group_by_size
@@ -134,7 +135,7 @@ def _list(output: Side, place: str) -> Tokens:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except OSError as error:

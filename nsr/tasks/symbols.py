@@ -10,7 +10,9 @@ Shape letter: M images.
 
 from __future__ import annotations
 
+import io
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from nsr.errors import ConfigError, DataError
+from nsr.files import read_arrays, read_file
 from nsr.tasks.expressions import VOCABULARY
 from nsr.tasks.packed import PackedTokens
 
@@ -34,6 +37,8 @@ WRITERS = 0.06  # of the training writers for validation, with protocols by writ
 STROKES = 1000  # images a class that are drawn
 WRITING = 0.2  # of the writers for test, where the source does not say which
 DRAWS = 100  # tries for validation writers of whom each symbol is written, and not by them alone
+MAX_IMAGE, MAX_EXPRESSIONS = 2**24, 2**28  # bytes of a file
+FORMATS = ("BMP", "GIF", "JPEG", "PNG")  # of image files; others may start programs, as EPS does
 ARRAYS = ("images", "labels", "classes", "writer", "split")
 
 
@@ -136,8 +141,7 @@ def _by_writer(labels: np.ndarray, writers: np.ndarray, tested: np.ndarray, rng:
 def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The symbols of HINT in an .npz file; see :func:`_read`."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            found = {name: file[name] for name in ARRAYS if name in file}
+        found = read_arrays(path, ARRAYS)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; --symbols is strokes, an .npz file or a folder") from None
     except Exception as error:  # zipfile, zlib and numpy raise many kinds
@@ -206,12 +210,19 @@ def read_image(path: Path) -> np.ndarray:
     except ImportError:
         raise ConfigError("image files need Pillow, which is not installed: pip install nsr[images]") from None
     try:
-        with Image.open(path) as opened:
-            found = np.asarray(opened.convert("L"), np.uint8)
+        content = read_file(path, MAX_IMAGE)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the size, which is looked at before anything is decoded
+            with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+                size = opened.size
+                found = np.asarray(opened.convert("L"), np.uint8) if size == (SIDE, SIDE) else None
     except Exception as error:  # Pillow raises many kinds
         raise DataError(f"{path} is no readable image: {_reason(error)}") from None
-    if found.shape != (SIDE, SIDE):
-        raise DataError(f"{path} must be of {SIDE} x {SIDE} pixels, not {found.shape[1]} x {found.shape[0]}")
+    if found is None:
+        raise DataError(f"{path} must be of {SIDE} x {SIDE} pixels, not {size[0]} x {size[1]}")
     return found
 
 
@@ -242,7 +253,7 @@ def read_expressions(folder: Path, part: int) -> OfficialExpressions | None:
     symbols = _image_paths(folder)
     number = {name: index for index, name in enumerate(symbols)}
     try:
-        items = json.loads(path.read_text(encoding="utf-8"))
+        items = json.loads(read_file(path, MAX_EXPRESSIONS))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read: {_reason(error)}") from None
     if not isinstance(items, list) or not items:
