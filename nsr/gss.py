@@ -135,7 +135,7 @@ class GSS:
         return _aligned(labels, programs, values)
 
     def readable(self) -> GSS:
-        """The same tree with its programs as people write them, see :func:`nsr.semantics.programs.to_notation`.
+        """The same tree with its programs as people write them, see :func:`nsr.semantics.notation.to_notation`.
 
         What is no s-expression, because it is in that notation already, stays as it is.
         """
@@ -274,7 +274,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def _readable(program: str) -> str:
-    from nsr.semantics.programs import to_notation
+    from nsr.semantics.notation import to_notation
 
     try:
         return to_notation(program)

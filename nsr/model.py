@@ -32,8 +32,8 @@ from nsr.runs import parse_json, read_folder, to_json, write_folder
 from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Space
 from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
+from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import Type, primitive_set
-from nsr.semantics.programs import to_text
 from nsr.semantics.values import MISSING, MISSING_ID, Value
 from nsr.syntax.own import OwnSyntax
 from nsr.syntax.parser import GoldTrees, Parser

@@ -31,8 +31,8 @@ from nsr.perception.images import ImagePerception, pictures
 from nsr.runs import MANIFEST, to_json
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import parse_lexicon
+from nsr.semantics.notation import parse_program, to_notation, to_text
 from nsr.semantics.primitives import PRIMITIVES, Type
-from nsr.semantics.programs import parse_program, to_notation, to_text
 from nsr.syntax.own import OwnSyntax
 from nsr.tasks.pairs import outputs, parse_pairs
 from nsr.tasks.symbols import CLASSES, SIDE, load_symbols, read_image

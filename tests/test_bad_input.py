@@ -31,8 +31,9 @@ from nsr.learning.config import Config
 from nsr.runs import MANIFEST, read_folder, remove_checkpoint, write_checkpoint, write_file
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import parse_lexicon
+from nsr.semantics.notation import parse_program
 from nsr.semantics.primitives import PRIMITIVES
-from nsr.semantics.programs import MAX_NUMBER, parse_program
+from nsr.semantics.programs import MAX_NUMBER
 from nsr.semantics.values import MISSING
 from nsr.syntax.own import OwnSyntax
 from nsr.syntax.patterns import PatternError, pattern

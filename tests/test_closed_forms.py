@@ -10,26 +10,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nsr.errors import ProgramError
-from nsr.semantics import closed_forms, programs
+from nsr.semantics import closed_forms, compilation
 from nsr.semantics.closed_forms import closed_form, tabulate
+from nsr.semantics.compilation import compile_term
 from nsr.semantics.execution import Executor
 from nsr.semantics.inversion import invert
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature, parse_lexicon
+from nsr.semantics.notation import parse_program, to_text
 from nsr.semantics.primitives import DECR0, INCR, primitive_set
-from nsr.semantics.programs import (
-    MAX_NUMBER,
-    Apply,
-    Argument,
-    Call,
-    Constant,
-    Fix,
-    If0,
-    Recur,
-    compile_term,
-    parse_program,
-    size,
-    to_text,
-)
+from nsr.semantics.programs import MAX_NUMBER, Apply, Argument, Call, Constant, Fix, If0, Recur, size
 from nsr.semantics.values import MISSING
 from nsr.tasks.expressions import OPERATORS, VOCABULARY
 from nsr.tasks.hint import GOLD_LEXICON
@@ -83,7 +72,7 @@ def twin(term, arguments, body=None, fuel=FUEL):
 
 
 def bounded(number):
-    return None if number is None or number > programs.MAX_NUMBER else number
+    return None if number is None or number > closed_forms.MAX_NUMBER else number
 
 
 def meant(program, arguments):
@@ -156,8 +145,8 @@ def recursions(draw):
 def test_programs_run_as_they_read(program, limit):
     closed_form.cache_clear()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "MAX_CALLS", 300)
-        for module in (programs, closed_forms):
+        patch.setattr(compilation, "MAX_CALLS", 300)
+        for module in (compilation, closed_forms):
             patch.setattr(module, "MAX_NUMBER", limit)
         patch.setattr(closed_forms, "BEYOND", limit + 1)
         run = compile_term(program, 0)

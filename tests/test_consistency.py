@@ -29,7 +29,7 @@ from nsr.learning.proposals import stack
 from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space
 from nsr.semantics.lexicon import Key, Lexicon, Signature
-from nsr.semantics.programs import parse_program
+from nsr.semantics.notation import parse_program
 from nsr.semantics.values import EMPTY, MISSING
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import LITERAL

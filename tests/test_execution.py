@@ -8,7 +8,7 @@ from nsr.gss import ROOT, projective_trees
 from nsr.semantics import execution
 from nsr.semantics.execution import ABSENT, UNREVISED, Executor, Layout
 from nsr.semantics.lexicon import Lexicon, parse_lexicon
-from nsr.semantics.programs import parse_program, to_text
+from nsr.semantics.notation import parse_program, to_text
 from nsr.semantics.values import EMPTY, EMPTY_ID, MISSING, MISSING_ID, ValueTable
 
 LENGTH = 5

@@ -20,9 +20,10 @@ from nsr.errors import ExportError
 from nsr.experiment import data_of
 from nsr.export import SCRIPT, compare, compile_model, export, spell
 from nsr.gss import ROOT
+from nsr.semantics.compilation import compile_term
 from nsr.semantics.execution import ABSENT
 from nsr.semantics.lexicon import Signature
-from nsr.semantics.programs import compile_term, to_text
+from nsr.semantics.notation import to_text
 from nsr.semantics.values import MISSING
 from nsr.standalone import Machine, arguments
 from nsr.syntax.phrases import ROOTS, Place, Unit, check_deterministic, merge, observe, probes, write_grammar

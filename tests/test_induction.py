@@ -14,7 +14,8 @@ from nsr.reports.recursion import FUNCTIONS, InductionTable
 from nsr.reports.trainings import Runs
 from nsr.semantics import induction
 from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space, induce, judge, majority
-from nsr.semantics.programs import MAX_SIZE, Constant, parse_program, quote, size, subterms, to_text
+from nsr.semantics.notation import parse_program, to_text
+from nsr.semantics.programs import MAX_SIZE, Constant, quote, size, subterms
 from nsr.semantics.values import MISSING
 
 CONFIG = InductionConfig()

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from terms import LISTS, RECURSIVE, REVERSING, TOKENS, interpret, lists, lists_up_to, terms, terms_of_size
 
 from nsr.semantics.inversion import invert
-from nsr.semantics.programs import Argument, Call, parse_program, uses
+from nsr.semantics.notation import parse_program
+from nsr.semantics.programs import Argument, Call, uses
 from nsr.semantics.values import MISSING
 
 SHORT = list(lists_up_to(3))

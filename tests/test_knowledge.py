@@ -14,7 +14,7 @@ from nsr.learning.knowledge import given_lexicon, literal_words, perceive
 from nsr.perception.tokens import TokenPerception
 from nsr.semantics.execution import Executor, Layout
 from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
-from nsr.semantics.programs import to_text
+from nsr.semantics.notation import to_text
 from nsr.semantics.values import EMPTY, MISSING
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import LITERAL

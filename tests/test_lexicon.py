@@ -9,8 +9,9 @@ from terms import LISTS, REVERSING, terms
 
 from nsr.errors import ProgramError
 from nsr.semantics.lexicon import MAX_DEPENDENTS, Entry, Key, Lexicon, Signature, parse_lexicon
+from nsr.semantics.notation import parse_program
 from nsr.semantics.primitives import primitive_set
-from nsr.semantics.programs import Constant, parse_program
+from nsr.semantics.programs import Constant
 from nsr.semantics.values import EMPTY
 from nsr.tasks.expressions import VOCABULARY
 from nsr.tasks.hint import GOLD_LEXICON

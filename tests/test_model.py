@@ -10,7 +10,7 @@ import nsr
 from nsr.errors import InputError
 from nsr.experiment import Run
 from nsr.semantics.lexicon import Signature
-from nsr.semantics.programs import parse_program
+from nsr.semantics.notation import parse_program
 from nsr.semantics.values import EMPTY
 from nsr.tasks import TASKS
 from nsr.tasks.task import LITERAL, Dataset, Examples, Task

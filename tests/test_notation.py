@@ -8,20 +8,9 @@ from hypothesis import strategies as st
 from terms import RECURSIVE, REVERSING, terms, terms_of_size
 
 from nsr.errors import ProgramError
+from nsr.semantics.notation import to_notation, to_text
 from nsr.semantics.primitives import DECR0, INCR
-from nsr.semantics.programs import (
-    Apply,
-    Argument,
-    Call,
-    Constant,
-    Fix,
-    If0,
-    Recur,
-    Term,
-    subterms,
-    to_notation,
-    to_text,
-)
+from nsr.semantics.programs import Apply, Argument, Call, Constant, Fix, If0, Recur, Term, subterms
 
 ODD = ("A", "x0", "self", "item", "A, B", "A] ++ [B", "[A]", '"A"', "head(x0)", "ß", "")
 

@@ -9,8 +9,8 @@ import nsr
 from nsr.errors import ConfigError
 from nsr.experiment import examine
 from nsr.semantics.execution import Executor
+from nsr.semantics.notation import parse_program, to_text
 from nsr.semantics.primitives import primitive_set
-from nsr.semantics.programs import parse_program, to_text
 from nsr.tasks import make_task
 from nsr.tasks.pcfg import GOLD_PROGRAMS
 from nsr.tasks.string_edits import TWIN, deep, generate, meaning

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from terms import LISTS, RECURSIVE, REVERSING, TOKENS, interpret, lists, terms
 
 from nsr.errors import ConfigError, ProgramError
+from nsr.semantics.compilation import compile_term
 from nsr.semantics.inversion import invert
+from nsr.semantics.notation import parse_program, to_text
 from nsr.semantics.primitives import PRIMITIVES, Type, primitive_set
 from nsr.semantics.programs import (
     MAX_SIZE,
@@ -17,14 +19,11 @@ from nsr.semantics.programs import (
     Item,
     Rest,
     Self,
-    compile_term,
     grounded,
-    parse_program,
     quote,
     result_type,
     size,
     subterms,
-    to_text,
     uses,
 )
 from nsr.semantics.values import EMPTY, MISSING

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from nsr.semantics import recursion
 from nsr.semantics.closed_forms import closed_form, tabulate
+from nsr.semantics.compilation import compile_term
 from nsr.semantics.induction import Example, InductionConfig, LibraryEntry, Space, induce, judge, majority
+from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import DECR0, INCR, primitive_set
-from nsr.semantics.programs import Apply, Argument, Call, Constant, Fix, If0, Recur, compile_term, subterms, to_text
+from nsr.semantics.programs import Apply, Argument, Call, Constant, Fix, If0, Recur, subterms
 from nsr.semantics.values import EMPTY, MISSING
 
 CONFIG = InductionConfig()

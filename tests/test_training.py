@@ -10,8 +10,8 @@ from nsr.errors import ConfigError
 from nsr.learning.association import associate
 from nsr.learning.training import stages
 from nsr.semantics.execution import Executor
+from nsr.semantics.notation import parse_program
 from nsr.semantics.primitives import primitive_set
-from nsr.semantics.programs import parse_program
 from nsr.tasks.scan import GOLD_PROGRAMS, SPLITS
 
 ACTIONS = ("I_WALK", "I_JUMP", "I_TURN_LEFT", "I_TURN_RIGHT")

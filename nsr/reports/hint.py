@@ -25,8 +25,9 @@ from nsr.reports.trainings import Runs, Training, trainings_of
 from nsr.semantics.closed_forms import UNDEFINED, tabulate
 from nsr.semantics.induction import Example, InductionConfig, LibraryEntry, Space, induce
 from nsr.semantics.lexicon import parse_lexicon
+from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import primitive_set
-from nsr.semantics.programs import applied, to_text
+from nsr.semantics.programs import applied
 from nsr.tasks import Examples, make_task
 from nsr.tasks.expressions import CONCEPTS, OPERATORS, VOCABULARY, long_expressions, read
 from nsr.tasks.hint import GOLD_LEXICON, SUBSETS

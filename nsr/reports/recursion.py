@@ -17,9 +17,10 @@ import numpy as np
 
 from nsr.reports.tables import markdown
 from nsr.reports.trainings import Runs, Training
+from nsr.semantics.compilation import compile_term
 from nsr.semantics.induction import Example, InductionConfig, Space, induce
+from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import primitive_set
-from nsr.semantics.programs import compile_term, to_text
 from nsr.tasks.string_edits import UNARY
 
 FUNCTIONS = ("reverse", "shift", "swap_first_last", "echo", "repeat")

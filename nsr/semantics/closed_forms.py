@@ -11,7 +11,7 @@ its value is a formula, by four lemmas on the natural numbers, in which ``c`` do
 
 The formula is composed of sums, truncated differences, products, quotients rounded up and ``if0``. So additions learned
 as counting take as long for billions as for ones. A program without closed form is run call by call, see
-:mod:`nsr.semantics.programs`.
+:mod:`nsr.semantics.compilation`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from nsr.semantics.compilation import compile_term
 from nsr.semantics.primitives import DECR0, INCR
-from nsr.semantics.programs import (
-    MAX_NUMBER,
-    Apply,
-    Argument,
-    Call,
-    Constant,
-    Fix,
-    If0,
-    Recur,
-    Term,
-    compile_term,
-    subterms,
-)
+from nsr.semantics.programs import MAX_NUMBER, Apply, Argument, Call, Constant, Fix, If0, Recur, Term, subterms
 from nsr.semantics.values import MISSING, Value
 
 UNDEFINED = -1  # stands for MISSING where numbers are calculated with
@@ -331,7 +320,7 @@ def _less(value: Formula, times: Formula, factor: Formula) -> Formula:
 
 
 def run_closed(form: Form) -> Callable[[tuple[Value, ...]], Value]:
-    """A closure as :func:`nsr.semantics.programs.compile_term` makes them."""
+    """A closure as :func:`nsr.semantics.compilation.compile_term` makes them."""
     calculate = formula(form)
 
     def run(arguments: tuple[Value, ...]) -> Value:

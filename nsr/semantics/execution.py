@@ -15,9 +15,10 @@ import numpy as np
 
 from nsr.arrays import unique_rows
 from nsr.gss import ROOT
+from nsr.semantics.compilation import compile_term
 from nsr.semantics.inversion import invert
 from nsr.semantics.lexicon import Lexicon
-from nsr.semantics.programs import Term, compile_term, grounded
+from nsr.semantics.programs import Term, grounded
 from nsr.semantics.values import EMPTY_ID, MISSING, MISSING_ID, Value, ValueTable
 
 ABSENT = -2  # in arrays of heads: no token here (the sentence is shorter than the row)

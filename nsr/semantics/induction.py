@@ -36,6 +36,7 @@ import numpy as np
 from nsr.errors import ConfigError
 from nsr.semantics import recursion
 from nsr.semantics.closed_forms import tabulate
+from nsr.semantics.compilation import compile_term
 from nsr.semantics.primitives import Primitive, PrimitiveSet, Type
 from nsr.semantics.programs import (
     MAX_SIZE,
@@ -48,7 +49,6 @@ from nsr.semantics.programs import (
     Rest,
     Self,
     Term,
-    compile_term,
     quote,
     size,
     subterms,

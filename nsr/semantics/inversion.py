@@ -14,7 +14,8 @@ from enum import Enum
 import numpy as np
 
 from nsr.semantics.closed_forms import closed_form, tabulate
-from nsr.semantics.programs import Argument, Call, Constant, Fold, Self, Term, compile_term, uses
+from nsr.semantics.compilation import compile_term
+from nsr.semantics.programs import Argument, Call, Constant, Fold, Self, Term, uses
 from nsr.semantics.values import MISSING, Value
 
 SMALLEST = 100  # numbers up to here are looked for in any case

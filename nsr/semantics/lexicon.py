@@ -22,8 +22,9 @@ from typing import Any, NamedTuple
 from lark import Tree
 
 from nsr.errors import ProgramError
+from nsr.semantics.notation import build_term, parse_text, position, read_string, to_text
 from nsr.semantics.primitives import PrimitiveSet
-from nsr.semantics.programs import Constant, Term, build_term, parse_text, position, read_string, to_text
+from nsr.semantics.programs import Constant, Term
 from nsr.semantics.values import EMPTY
 
 MAX_DEPENDENTS = 32  # the parser's tables grow with the square of it

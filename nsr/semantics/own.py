@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any, get_type_hints
 
 from nsr.errors import ConfigError
+from nsr.semantics.notation import RESERVED
 from nsr.semantics.primitives import PRIMITIVES, Primitive, PrimitiveSet, Type, primitive_set
-from nsr.semantics.programs import RESERVED
 from nsr.semantics.values import MISSING, Value
 
 NAME = re.compile(r"(?!x[0-9])[a-z]\w*", re.ASCII)  # what the grammar of programs takes for a name
