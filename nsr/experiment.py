@@ -29,6 +29,7 @@ from nsr.errors import ConfigError, RunError
 from nsr.learning.config import Config
 from nsr.learning.training import Position
 from nsr.model import NSR
+from nsr.perception.images import ImagePerception
 from nsr.perception.perception import Perception
 from nsr.perception.tokens import TokenPerception
 from nsr.recognition import symbol_accuracy
@@ -90,7 +91,7 @@ def train(
         the model; its ``metrics`` are those of ``metrics.json``.
 
     Raises:
-        ConfigError: a task, split or option does not exist.
+        ConfigError: a task, split or option does not exist, or a run with a perception of its own is to be resumed.
         DataError: the data cannot be read.
         RunError: ``out`` holds something already, cannot be resumed or written, or another process trains there.
     """
@@ -98,6 +99,9 @@ def train(
     model = untrained(task, seed, settings)
     made = model.required_task
     split = split or made.default_split
+    own_perception = not isinstance(settings.get("perception", ""), str)
+    if own_perception and resume:
+        raise ConfigError("a run with a perception of its own cannot be resumed; choose another folder")
     check_device(model.config.images.device)
     if from_run is not None:
         model.build_on(load_and_tell(from_run, tell))
@@ -119,7 +123,7 @@ def train(
             return run.result(model, tell)
         data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
         if made.own:
-            if not model.config.knowledge.literals and from_run is None:
+            if not model.config.knowledge.literals and from_run is None and not own_perception:
                 require_known_words(data.train, data.test)
             for line in notes(data.train, model.config.knowledge):
                 tell(line)
@@ -477,10 +481,18 @@ def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) 
             "empty": model.config.search.empty,
             "curriculum": model.config.learning.curriculum,
             **asdict(model.config.knowledge),
-            **({"perception": "tokens"} if isinstance(model.modules.perception, TokenPerception) else {}),
+            "perception": _perceived(model),
             **model.required_task.assumptions(),
         },
     }
+
+
+def _perceived(model: NSR) -> str:
+    """How inputs became symbols."""
+    perception = model.modules.perception
+    if isinstance(perception, ImagePerception):
+        return model.config.knowledge.perception
+    return "tokens" if isinstance(perception, TokenPerception) else "own"
 
 
 def _tested(examples: Examples, most: int, seed: int) -> Examples:

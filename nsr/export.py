@@ -22,13 +22,15 @@ from nsr.model import NSR, show
 from nsr.perception.tokens import TokenPerception, words_of
 from nsr.runs import write_files
 from nsr.semantics.closed_forms import closed_form, form_text
-from nsr.semantics.programs import Apply, Fix, Term, subterms
+from nsr.semantics.primitives import APPEND, CAR, CDR, CONS, DECR0, INCR, NIL, REVERSE
+from nsr.semantics.programs import Apply, Call, Fix, Term, subterms
 from nsr.semantics.values import EMPTY_ID
 from nsr.standalone import Machine
 from nsr.syntax.phrases import Places, check_deterministic, merge, observe, probes, write_grammar
 from nsr.tasks.task import LITERAL, Tokens
 
 SAMPLE = 10_000  # training sentences that are parsed and compared, drawn from all
+SCRIPTED = frozenset((NIL, CONS, APPEND, CAR, CDR, REVERSE, INCR, DECR0))  # the primitives that the script knows
 GRAMMAR, PROGRAMS, SCRIPT = "grammar.lark", "programs.nsr", "run.py"
 HEADER = f"""\
 // What a model learned of syntax, exported by nsr {__version__}. A phrase is worth what the program of its word makes
@@ -53,13 +55,15 @@ def export(
 
     Raises:
         ExportError: no deterministic grammar does what the parser does, the script would answer a sentence in another
-            way, the model does not read words, or the folder is in use or cannot be written.
+            way, the model does not read words, a program has a primitive that the script does not know, or the folder
+            is in use or cannot be written.
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder} is not an empty folder; choose another one")
     if not isinstance(model.modules.perception, TokenPerception):
         raise ExportError("a model that does not read words has no grammar of words; export one that does")
+    _require_scripted(model)
     drawn = _draw(sentences, np.random.default_rng([model.seed, len(sentences)]))
     try:
         files, agreements = _compiled(model, drawn + _probe(model, drawn), tests)
@@ -71,6 +75,16 @@ def export(
     except OSError as error:
         raise ExportError(f"{folder} cannot be written: {error.strerror or error}") from None
     return agreements
+
+
+def _require_scripted(model: NSR) -> None:
+    """Refuse programs that the script cannot run."""
+    for entry in model.lexicon.entries.values():
+        for inner in subterms(entry.program):
+            if isinstance(inner, Call) and inner.primitive not in SCRIPTED:
+                raise ExportError(
+                    f"the script does not know the primitive {inner.primitive.name!r}; export a model without own ones"
+                )
 
 
 def _compiled(

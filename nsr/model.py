@@ -25,7 +25,7 @@ from nsr.learning.grounding import ground
 from nsr.learning.knowledge import given_lexicon, gold_names, perceive
 from nsr.learning.training import Clock, OnRound, Position, Trainer
 from nsr.perception.images import ImagePerception, pictures
-from nsr.perception.perception import Perception
+from nsr.perception.perception import Perception, require_perception
 from nsr.perception.tokens import TokenPerception, words_of
 from nsr.pictures import PackedPictures, Pictures
 from nsr.runs import parse_json, read_folder, to_json, write_folder
@@ -83,7 +83,7 @@ class NSR:
         settings: see :class:`nsr.learning.config.Config`; any of its options by name.
 
     Raises:
-        ConfigError: an option does not exist or has an impossible value.
+        ConfigError: an option does not exist or has an impossible value, or the perception lacks a member.
     """
 
     def __init__(
@@ -96,6 +96,8 @@ class NSR:
         **settings: Any,
     ) -> None:
         own = None if isinstance(perception, str) else perception
+        if own is not None:
+            require_perception(own)
         self.config = Config.of(**settings, perception=perception if own is None else "learned")
         self.primitives = primitive_set(primitives)
         self.task = task

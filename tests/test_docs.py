@@ -65,7 +65,7 @@ def page(request, workplace, monkeypatch, own_primitives, own_tasks):
 
 
 @pytest.mark.parametrize("page", READ, indirect=True)
-def test_a_page_is_true_from_top_to_bottom(page, capsys):
+def test_a_page_is_true_from_top_to_bottom(page, own_primitives, capsys):
     """Its Python runs, its commands print what they show (on files that its Python wrote), its lexicons are learned.
 
     The pictures of trees that its commands draw are those in ``docs/pictures``.

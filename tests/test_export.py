@@ -11,7 +11,7 @@ import pytest
 import test_closed_forms as numbers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from terms import RECURSIVE, REVERSING, lists, terms
+from terms import LISTS, RECURSIVE, REVERSING, lists, terms
 
 import nsr
 from nsr import export as exporting
@@ -22,10 +22,11 @@ from nsr.export import SCRIPT, compare, compile_model, export, spell
 from nsr.gss import ROOT
 from nsr.semantics.compilation import compile_term
 from nsr.semantics.execution import ABSENT
-from nsr.semantics.lexicon import Signature
+from nsr.semantics.lexicon import Signature, parse_lexicon
 from nsr.semantics.notation import to_text
+from nsr.semantics.primitives import PRIMITIVES, Primitive, PrimitiveSet, Type
 from nsr.semantics.values import MISSING
-from nsr.standalone import Machine, arguments
+from nsr.standalone import FUNCTIONS, Machine, arguments
 from nsr.syntax.phrases import ROOTS, Place, Unit, check_deterministic, merge, observe, probes, write_grammar
 from nsr.tasks import make_task
 from nsr.tasks.scan import commands
@@ -318,6 +319,24 @@ def test_a_model_that_reads_images_is_refused(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(model.modules, "perception", object())
     with pytest.raises(ExportError, match="does not read words"):
         export(model, sentences, tmp_path / "new")
+
+
+@pytest.mark.parametrize("name", ["turn", "reverse"])  # the script has a reverse, but this one is another
+def test_own_primitives_are_refused(name, tmp_path, own_primitives):
+    turn = Primitive(name, (Type.LIST,), Type.LIST, lambda items: items[1:] + items[:1])
+    own = PrimitiveSet("own", Type.LIST, (*LISTS.primitives, turn), "as list, and one of ours")
+    PRIMITIVES["own"] = own
+    model = nsr.NSR("own").assemble(parse_lexicon(f'"a" = (cons "A" nil)\n"b" x0 = ({name} x0)', ("a", "b"), own))
+    with pytest.raises(ExportError, match=f"does not know the primitive '{name}'"):
+        export(model, [("b", "a")], tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_script_knows_all_primitives_that_there_are():
+    """Who adds one also adds it to the script, and to what the export takes."""
+    known = {each for made in PRIMITIVES.values() for each in made.primitives}
+    assert known == exporting.SCRIPTED
+    assert {each.name for each in known} - {"nil"} <= set(FUNCTIONS)
 
 
 def test_where_short_sentences_stand_in_the_way_those_of_training_are_enough(trained, tmp_path, monkeypatch):

@@ -62,6 +62,40 @@ def test_tokens_may_be_anything(model):
     assert gss.inputs == tuple(str(token) for token in coloured("red twice"))
 
 
+def test_it_is_not_asked_about_no_inputs(model):
+    with pytest.raises(ValueError, match="empty"):
+        Colours().read([])
+    assert model.predict([]) == []
+
+
+def test_what_is_no_perception_is_refused_at_once():
+    class Half:
+        symbols, certain = SYMBOLS, True
+
+        def read(self, inputs, width=1): ...
+
+    with pytest.raises(ConfigError, match=r"needs alternatives, fit, learn, attend, which Half lacks"):
+        nsr.NSR("list", perception=Half())
+    with pytest.raises(ConfigError, match=r"not the class Colours; give Colours\(...\)"):
+        nsr.NSR("list", perception=Colours)
+
+
+def test_own_pairs_are_read_by_it(tmp_path):
+    """Words that only the test has are its affair, and the run says that something was brought along."""
+    for name, pairs in (("train", PAIRS), ("test", {"rouge twice": "R R"})):
+        (tmp_path / f"{name}.tsv").write_text("".join(f"{one}\t{other}\n" for one, other in pairs.items()))
+    table = {**{word: {word: 1.0} for word in SYMBOLS}, "rouge": {"red": 1.0}}
+    settings = {name: str(tmp_path / f"{name}.tsv") for name in ("train", "test")}
+    settings |= {"perception": NoisyTokens(SYMBOLS, table), "out": tmp_path / "run"}
+    trained = nsr.train("pairs", **settings)
+    assert trained.metrics["test"]["accuracy"] == 100
+    assert trained.metrics["assumptions"]["perception"] == "own"
+    again = nsr.load(tmp_path / "run", perception=NoisyTokens(SYMBOLS, table))
+    assert nsr.evaluate(again)["accuracy"] == 100
+    with pytest.raises(ConfigError, match="a perception of its own cannot be resumed"):
+        nsr.train("pairs", **settings, resume=True)
+
+
 def test_a_saved_model_is_given_its_perception_again(model, tmp_path):
     model.save(tmp_path / "run")
     again = nsr.load(tmp_path / "run", perception=Colours())

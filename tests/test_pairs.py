@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,10 @@ from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError
 from nsr.learning.config import KnowledgeConfig
 from nsr.review import notes, review
+from nsr.semantics.inversion import invert
+from nsr.semantics.notation import parse_program
 from nsr.semantics.own import register_primitives
+from nsr.semantics.primitives import Primitive, Type
 from nsr.semantics.values import MISSING
 from nsr.tasks.pairs import Pairs, read_pairs
 from nsr.tasks.task import Examples
@@ -377,6 +381,16 @@ def test_own_primitives_are_learned_with(own_primitives, tmp_path):
     assert done.returncode == 2
     assert "unknown primitives 'swapping'; known: " in done.stderr
     assert done.stderr.endswith("own ones must be registered first, see nsr.register_primitives\n")
+
+
+def test_an_own_primitive_may_have_an_inverse(own_primitives):
+    """Abduction passes a wanted value through it, but not through a function."""
+    turn = Primitive("turn", (Type.LIST,), Type.LIST, lambda items: items[::-1], lambda result, _: [(result[::-1],)])
+    made = register_primitives("both", turn, swap)
+    for name, below in (("turn", [("B", "A")]), ("swap", [])):
+        assert list(invert(parse_program(f"({name} x0)", made, 1), ("A", "B"), [MISSING], 0, 10)) == below
+    with pytest.raises(ConfigError, match="'fold' cannot be"):
+        register_primitives("folding", replace(turn, name="fold"))
 
 
 def test_a_run_does_not_load_with_other_functions_of_the_same_set(own_primitives, tmp_path):

@@ -14,7 +14,7 @@ from nsr.semantics.closed_forms import closed_form, tabulate
 from nsr.semantics.compilation import compile_term
 from nsr.semantics.induction import Example, InductionConfig, LibraryEntry, Space, induce, judge, majority
 from nsr.semantics.notation import to_text
-from nsr.semantics.primitives import DECR0, INCR, primitive_set
+from nsr.semantics.primitives import DECR0, INCR, Primitive, Type, primitive_set
 from nsr.semantics.programs import Apply, Argument, Call, Constant, Fix, If0, Recur, subterms
 from nsr.semantics.values import EMPTY, MISSING
 
@@ -385,6 +385,25 @@ def test_recursive_calls_are_about_smaller_arguments():
                 assert value == answers[after]
             elif min(after) > 0:
                 assert value <= recursion.UNKNOWN
+
+
+HALF = Primitive("half", (Type.INT,), Type.INT, lambda number: number // 2)
+RATIO = Primitive("ratio", (Type.INT, Type.INT), Type.INT, lambda i, j: i // j if j else MISSING)
+
+
+@pytest.mark.parametrize(
+    ("function", "primitives", "text"),
+    [
+        (lambda i, j: i // 2 + 1, [HALF], "(incr (half x0))"),
+        (lambda i, j: i // (j + 1), [RATIO], "(ratio x0 (incr x1))"),
+        (lambda i, j: i // 2**j, [HALF], "(fix (if0 x1 x0 (half (rec x0 (decr0 x1)))))"),
+    ],
+)
+def test_primitives_that_know_nothing_of_arrays(function, primitives, text):
+    """A new primitive of numbers is a function of numbers, and nothing else has to be said of it."""
+    space = Space(replace(INT, primitives=(*INT.primitives, *primitives)))
+    found = induce(table(function, 100, wide), 2, space, CONFIG, np.random.default_rng(0))
+    assert to_text(found.program) == text
 
 
 def test_programs_recur_once_at_most():

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nsr.arrays import ragged_to_padded
-from nsr.perception.perception import Perception
+from nsr.perception.perception import Perception, Readings
 from nsr.semantics.execution import ABSENT, Execution, Executor
 from nsr.semantics.lexicon import Lexicon
 from nsr.semantics.values import EMPTY_ID, MISSING_ID
@@ -37,6 +37,12 @@ class Modules:
     def fresh(self) -> Modules:
         """The same modules with an empty memo."""
         return replace(self, executor=Executor(self.executor.max_length))
+
+    def read(self, inputs: Sequence[Any], width: int = 1) -> Readings:
+        """The ``width`` most probable readings of each input; perception is not asked about none."""
+        if not len(inputs):
+            return Readings(np.zeros((0, width, 0), np.int64), np.zeros(0, np.int64), np.zeros((0, width)))
+        return self.perception.read(inputs, width)
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ def candidates(
         generator: if given, trees are sampled without replacement.
         masked: whether the learned dependency grammar rules out trees, or just what is given.
     """
-    read = modules.perception.read(inputs, readings)
+    read = modules.read(inputs, readings)
     batch, kept = np.nonzero(np.isfinite(read.log_probs))
     symbols, lengths = read.symbols[batch, kept], read.lengths[batch]
     parses = modules.parser.parse(symbols, lengths, trees, generator, masked)

@@ -412,7 +412,7 @@ class Trainer:
         keys = [key for key in entries if key.symbol == symbol]
         if not keys or min(key.arity for key in keys) < 2:
             return False
-        reading = modules.perception.read([self.inputs[index] for index in examples])
+        reading = modules.read([self.inputs[index] for index in examples])
         here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
         rows = examples[((reading.symbols[:, 0] == symbol) & here).any(axis=1)]
         rows = rows[np.argsort(self.sizes[rows], kind="stable")[:CHALLENGES]]

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from nsr.errors import ConfigError
+
 
 class Alternative(NamedTuple):
     """Another symbol that one input could be; ``gain`` is its log-probability less that of the reading's symbol."""
@@ -21,7 +23,7 @@ class Readings:
     """The most probable symbol sequences of a batch of inputs, best first.
 
     Attributes:
-        symbols: symbol ids, shape (B, K, N); 0 behind the end.
+        symbols: symbol ids, shape (B, K, N), where K is at most what was asked for; 0 behind the end.
         lengths: shape (B,).
         log_probs: log p(symbols | input), -inf where there is no further reading, shape (B, K).
     """
@@ -34,23 +36,27 @@ class Readings:
 class Perception(Protocol):
     """Maps grounded inputs (words, images) to symbols, and learns from revised symbols.
 
-    ``symbols`` names the symbols by id. An input is a sequence of grounded tokens; what these are is the module's own
-    affair.
+    ``symbols`` names the symbols by id. An input is a tuple of grounded tokens; what these are is the module's own
+    affair. Text is split into words before.
     """
 
     symbols: tuple[str, ...]
     certain: bool  # whether an input has only one reading
 
     def read(self, inputs: Sequence[Any], width: int = 1) -> Readings:
-        """The ``width`` most probable readings of each input."""
+        """The ``width`` most probable readings of each input; there is at least one input."""
         ...
 
     def alternatives(self, sentence: Any) -> list[list[Alternative]]:
-        """For each token of one input, the symbols it could be instead of the best reading's."""
+        """For each token of one input, in any order, the symbols it could be instead of the best reading's."""
         ...
 
     def fit(self, inputs: Sequence[Any], symbols: np.ndarray, weights: np.ndarray) -> None:
-        """Learn from revised symbols, shape (C, N), of inputs (C of them) with weights, shape (C,), of one round."""
+        """Learn from revised symbols, shape (C, N), of inputs (C of them) with weights, shape (C,), of one round.
+
+        An input occurs as often as it has explanations, and those of early rounds are often wrong; what is only to
+        learn from readings that have solved examples does nothing here.
+        """
         ...
 
     def learn(self, inputs: Sequence[Any], symbols: np.ndarray, weights: np.ndarray) -> None:
@@ -63,3 +69,22 @@ class Perception(Protocol):
         ``kinds`` has a number for each symbol; symbols of one kind stand in the same places.
         """
         ...
+
+
+MEMBERS = ("symbols", "certain", "read", "alternatives", "fit", "learn", "attend")
+
+
+def require_perception(given: object) -> None:
+    """Refuse what is no perception.
+
+    Raises:
+        ConfigError: it is a class, or lacks a member.
+    """
+    if isinstance(given, type):
+        raise ConfigError(f"a perception is an object, not the class {given.__name__}; give {given.__name__}(...)")
+    missing = [name for name in MEMBERS if not hasattr(given, name)]
+    if missing:
+        raise ConfigError(
+            f"a perception needs {', '.join(missing)}, which {type(given).__name__} lacks; "
+            "see nsr.perception.perception.Perception"
+        )

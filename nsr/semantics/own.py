@@ -1,4 +1,4 @@
-"""Own primitives: typed Python functions added to a set of primitives over lists."""
+"""Own primitives: typed Python functions, or primitives with an inverse, added to a set of primitives over lists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAKEN = RESERVED - {"reverse"} | {"apply", "decr0", "empty", "if0", "incr"}  # h
 TYPES: dict[Any, Type] = {str: Type.TOKEN, int: Type.INT, tuple[str, ...]: Type.LIST, list[str]: Type.LIST}
 
 
-def register_primitives(name: str, *functions: Callable[..., Any], base: str = "list") -> PrimitiveSet:
+def register_primitives(name: str, *functions: Callable[..., Any] | Primitive, base: str = "list") -> PrimitiveSet:
     """Make a set of primitives: those of another set, and own functions; from then on it is known by its name.
 
     A function has annotations of the types ``str`` (a token), ``tuple[str, ...]`` or ``list[str]`` (a list) and
@@ -26,7 +26,7 @@ def register_primitives(name: str, *functions: Callable[..., Any], base: str = "
 
     Args:
         name: of the new set; runs are saved with it and load where it is registered.
-        functions: known in programs by their own names.
+        functions: known in programs by their own names; a :class:`Primitive` is taken as it is.
         base: a set over lists.
 
     Raises:
@@ -38,9 +38,11 @@ def register_primitives(name: str, *functions: Callable[..., Any], base: str = "
         raise ConfigError(f"own primitives need a base over lists, not {base!r}")
     if name in PRIMITIVES:
         raise ConfigError(f"there are primitives {name!r} already; choose another name")
-    own = tuple(map(_primitive, functions))
+    own = tuple(each if isinstance(each, Primitive) else _primitive(each) for each in functions)
     taken = {each.name for each in given.primitives}
     for each in own:
+        if not NAME.fullmatch(each.name) or each.name in TAKEN:
+            raise ConfigError(f"{each.name!r} cannot be the name of a primitive; choose one of lower-case letters")
         if each.name in taken:
             raise ConfigError(f"there is a primitive {each.name!r} already; rename the function")
         taken.add(each.name)
@@ -53,8 +55,6 @@ def register_primitives(name: str, *functions: Callable[..., Any], base: str = "
 def _primitive(function: Callable[..., Any]) -> Primitive:
     """A function as a primitive without inverse."""
     name = function.__name__
-    if not NAME.fullmatch(name) or name in TAKEN:
-        raise ConfigError(f"{name!r} cannot be the name of a primitive; use another one, of lower-case letters")
     try:
         hints = get_type_hints(function)
     except NameError as error:

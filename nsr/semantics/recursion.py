@@ -68,7 +68,7 @@ ORACLE_SIDE = 256  # the oracle answers for arguments below
 GRID_SIDE = 32  # recursive programs are run on arguments below
 STEPS = 1_000  # arguments that a program without closed form is run on are below: it takes so many calls
 
-PRIMITIVES: dict[Primitive, Callable[[np.ndarray], np.ndarray]] = {
+PRIMITIVES: dict[Primitive, Callable[[np.ndarray], np.ndarray]] = {  # that are run on all examples at once
     INCR: lambda values: np.where(values < 0, values, values + 1),
     DECR0: lambda values: np.where(values > 0, values - 1, values),
 }
@@ -216,7 +216,7 @@ def _operators(space: Space, config: InductionConfig) -> list[_Operator]:
     """All there are, in an order that does not depend on that of the library."""
     bits = config.bits_per_node
     operators = [
-        _Operator(1, bits, PRIMITIVES[primitive], partial(_call, primitive))
+        _Operator(len(primitive.arguments), bits, _on_arrays(primitive), partial(_call, primitive))
         for primitive in space.primitives.primitives
     ]
     for entry in sorted(space.library, key=lambda entry: (entry.name, entry.arity)):
@@ -224,6 +224,12 @@ def _operators(space: Space, config: InductionConfig) -> list[_Operator]:
             cost = bits + space.choice_bits(_apply(entry), config)
             operators.append(_Operator(entry.arity, cost, partial(_tabulate, entry.program), partial(_apply, entry)))
     return operators
+
+
+def _on_arrays(primitive: Primitive) -> Callable[..., np.ndarray]:
+    """A primitive of numbers as a function of arrays: of each number by itself if there is no better way."""
+    places = range(len(primitive.arguments))
+    return PRIMITIVES.get(primitive) or partial(_tabulate, Call(primitive, tuple(map(Argument, places))))
 
 
 def _call(primitive: Primitive, *terms: Term) -> Term:
@@ -575,7 +581,7 @@ def _compile(term: Term, columns: Sequence[np.ndarray]) -> Callable[[np.ndarray]
         case Constant(value):
             return lambda values: np.full(columns[0].shape, value)
         case Call(primitive, inner):
-            run, parts = PRIMITIVES[primitive], inner
+            run, parts = _on_arrays(primitive), inner
         case Apply(_, program, inner):
             run, parts = partial(_tabulate, program), inner
         case Recur(inner):

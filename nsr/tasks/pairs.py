@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from nsr.errors import ConfigError, DataError
 from nsr.files import read_file
-from nsr.semantics.primitives import PrimitiveSet, Type, primitive_set
+from nsr.semantics.primitives import PRIMITIVES, PrimitiveSet, Type, primitive_set
 from nsr.settings import setting
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, Value, group_by_size
 
@@ -31,7 +31,7 @@ class Pairs(Task):
 
     train: str = setting("", "pairs to learn from: FILE.tsv or FILE.jsonl")
     test: str = setting("", "pairs to test on, of the same kinds")
-    primitives: str = setting("list", "what programs are made of: list, list-reverse, list-recursive or int")
+    primitives: str = setting("list", f"what programs are made of: {', '.join(PRIMITIVES)}")
     train_sha256: str = setting("", "checksum that the training file must have; none: the one it has")
     test_sha256: str = setting("", "checksum that the test file must have, likewise")
 
