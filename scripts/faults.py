@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 import torch
 
 import nsr
+import nsr.reports.trees  # a process without rights may be unable to import what commands need)
 from nsr.baselines.experiment import train_baseline
 from nsr.cli.main import main as command_line
 from nsr.errors import NSRError
