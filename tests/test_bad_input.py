@@ -38,7 +38,7 @@ from nsr.semantics.values import MISSING
 from nsr.syntax.own import OwnSyntax
 from nsr.syntax.patterns import PatternError, pattern
 from nsr.tasks import make_task
-from nsr.tasks.pairs import read_pairs
+from nsr.tasks.pairs import outputs, read_pairs
 from nsr.tasks.symbols import load_symbols, read_image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -202,6 +202,13 @@ def test_only_files_are_read(tmp_path):
     assert read_file(tmp_path / "large", 5) == b"12345"
     with pytest.raises(OSError, match="more than"):
         read_file(tmp_path / "large", 4)
+
+
+@pytest.mark.parametrize("space", [" ", "\x1c", "\x1f", "\x85", "\xa0", "\u2003"])
+def test_whatever_space_stands_around_a_number(space):
+    """``int`` does not know all that ``strip`` removes; found by scripts/fuzz.py."""
+    path = Path("my.tsv")
+    assert outputs([("two", f"{space}2{space}")], PRIMITIVES["int"], path) == (2,)
 
 
 # Run folders

@@ -124,7 +124,7 @@ def _number(output: Side, place: str) -> int:
     if isinstance(output, tuple) or not NUMBER.fullmatch(str(output).strip()):
         shown = " ".join(output) if isinstance(output, tuple) else output
         raise DataError(f"{place}: the output must be a whole number, 0 or more, of at most 18 digits, not {shown!r}")
-    return int(output)
+    return int(str(output).strip())
 
 
 def _list(output: Side, place: str) -> Tokens:
