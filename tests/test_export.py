@@ -228,7 +228,7 @@ def test_programs_over_lists_are_worth_the_same(primitives, data):
 @given(st.one_of(numbers.terms, numbers.recursions()))
 def test_programs_over_numbers_are_worth_the_same(program):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numbers.programs, "MAX_CALLS", 300)
+        patch.setattr(numbers.compilation, "MAX_CALLS", 300)
         compiled = compile_term(program, 0)
         expected = {pair: compiled(pair) for pair in numbers.GRID}
     if numbers.closed_form(program) is None:  # then the script may go on where the model gives up
