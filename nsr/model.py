@@ -542,7 +542,7 @@ class NSR:
         except KeyError as error:
             raise RunError(f"{folder} is damaged: {error} is missing; train again") from None
         except (TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
-            reason = str(error).splitlines()[0]
+            reason = " ".join(map(str.strip, str(error).splitlines()[:2]))  # torch has what is wrong in the second
             raise RunError(f"{folder} is damaged: {reason}; train again") from None
         try:
             lexicon = parse_lexicon(_decode(files["lexicon.nsr"]), perception.symbols, model.primitives)
