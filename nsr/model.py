@@ -556,8 +556,8 @@ class NSR:
             raise
         except KeyError as error:
             raise RunError(f"{folder} is damaged: {error} is missing; train again") from None
-        except DAMAGED as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
+        except DAMAGED as error:  # torch has what is wrong in the second line
+            reason = " ".join(map(str.strip, str(error).splitlines()[:2])) or type(error).__name__
             raise RunError(f"{folder} is damaged: {reason}; train again") from None
         try:
             lexicon = parse_lexicon(_decode(files["lexicon.nsr"]), perception.symbols, model.primitives)

@@ -1,5 +1,7 @@
 """A language of strings, learned from a few hundred examples: new letters, longer inputs, errors in outputs."""
 
+import json
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from terms import REVERSING, interpret
 
 import nsr
-from nsr.errors import InputError
+from nsr.errors import InputError, RunError
 from nsr.experiment import Run
 from nsr.semantics.lexicon import Signature
 from nsr.semantics.notation import parse_program
@@ -197,3 +199,12 @@ def test_without_literals_a_letter_never_seen_is_unknown():
     assert model.constants == tuple(KNOWN[:3])
     with pytest.raises(InputError, match="unknown word 'B0' at position 2"):
         model.predict(["copy B0"])
+
+
+def test_what_does_not_fit_another_network_is_said(model):
+    files = model.files()
+    config = json.loads(files["config.json"])
+    config["settings"]["parser"]["hidden"] = 32
+    files["config.json"] = json.dumps(config).encode()
+    with pytest.raises(RunError, match=r"TransitionScorer: size mismatch for \w+: .*; train again$"):
+        nsr.NSR.of_files(files, Path("run"), lambda name: None)
