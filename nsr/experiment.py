@@ -99,9 +99,9 @@ def train(
         remove_checkpoint(run.checkpoint)  # if a kill left it
         return saved
     data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
+    if data.train.gold is None and not model.config.knowledge.literals and from_run is None:
+        require_known_words(data.train, data.test)
     if made.own:
-        if not model.config.knowledge.literals and from_run is None:
-            require_known_words(data.train, data.test)
         for line in notes(data.train, model.config.knowledge):
             tell(line)
     start, before = (None, 0.0) if run is None or not resume else run.restore(model)
