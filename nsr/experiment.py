@@ -122,9 +122,10 @@ def train(
         if run is not None and run.finished(resume):  # by another process, just before the lock
             return run.result(model, tell)
         data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
+        by_word = data.train.gold is None and not own_perception
+        if by_word and not model.config.knowledge.literals and from_run is None:
+            require_known_words(data.train, data.test)
         if made.own:
-            if not model.config.knowledge.literals and from_run is None and not own_perception:
-                require_known_words(data.train, data.test)
             for line in notes(data.train, model.config.knowledge):
                 tell(line)
         start, before = (None, 0.0) if run is None or not resume else run.restore(model)

@@ -28,10 +28,14 @@ def require_known_words(train: Examples, test: Examples) -> None:
     Raises:
         InputError: the message names the first such word.
     """
-    known = {word for tokens in train.inputs for word in tokens}
+    missing = {word for tokens in test.inputs for word in tokens}
+    for tokens in train.inputs:
+        if not missing:
+            return
+        missing.difference_update(tokens)
     for number, tokens in enumerate(test.inputs, start=1):
         for word in tokens:
-            if word not in known:
+            if word in missing:
                 raise InputError(
                     f"test pair {number}: no training input has the word {word!r}; add some, or --literals if words "
                     "denote themselves"

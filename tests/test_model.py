@@ -194,6 +194,19 @@ def test_a_resumed_run_is_the_undisturbed_one(tmp_path, monkeypatch):
         assert (tmp_path / "resumed" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes(), name
 
 
+class Unseen(Strings):
+    """With words in the test that training lacks, and nothing told."""
+
+    settings = MappingProxyType({})
+
+
+def test_words_of_the_test_that_training_lacks_are_found_before_a_task_is_trained(monkeypatch):
+    monkeypatch.setitem(TASKS, "strings", Unseen)
+    monkeypatch.setattr(nsr.NSR, "fit", lambda *args: pytest.fail("was trained"))
+    with pytest.raises(InputError, match=r"test pair \d+: no training input has the word"):
+        nsr.train("strings")
+
+
 def test_without_literals_a_letter_never_seen_is_unknown():
     model = nsr.NSR("list-reverse", rounds=0).fit(*examples(0, KNOWN[:3], count=20))
     assert model.constants == tuple(KNOWN[:3])
