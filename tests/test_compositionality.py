@@ -369,7 +369,7 @@ def model(small, monkeypatch) -> SimpleNamespace:
     """A model of the run RUN."""
     metrics = {"split": "pcfgset", "data_dir": None}
     made = SimpleNamespace(task=Pcfg(), predict=oracle, seed=7, metrics=metrics)
-    monkeypatch.setattr("nsr.experiment.load", lambda folder: made)
+    monkeypatch.setattr("nsr.experiment.load_and_tell", lambda folder, tell: made)
     return made
 
 

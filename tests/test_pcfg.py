@@ -517,7 +517,7 @@ def test_make_task():
     assert make_task("pcfg", exceptions=0.5).assumptions() == {"exceptions": 0.5, "reverse": True}
     assert make_task("pcfg").primitives == "list-reverse"
     assert make_task("pcfg", reverse=False).primitives == "list-recursive"
-    assert make_task("pcfg").settings == {"literals": True, "separators": ","}
+    assert make_task("pcfg").settings == {"literals": True, "separators": ",", "least": 50}
 
 
 @pytest.mark.parametrize("percent", [0, -1, 100.1, float("nan")])

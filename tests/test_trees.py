@@ -208,7 +208,7 @@ def test_explain_shows_the_images_of_a_sentence(monkeypatch, capsys):
     model = SimpleNamespace(
         encode=lambda text: tokens, deduce=lambda inputs: gss, modules=SimpleNamespace(perception=perception)
     )
-    monkeypatch.setattr("nsr.experiment.load", lambda folder: model)
+    monkeypatch.setattr("nsr.experiment.load_and_tell", lambda folder, tell: model)
     assert main(["explain", "run", "jump left twice", "--format", "svg"]) == 0
     assert capsys.readouterr().out.count(data_uri(tokens.images[0])) == 3
 
