@@ -610,7 +610,8 @@ def no_data(self, split: str, *, seed: int = 0, data_dir: Path | None = None) ->
     """Stands for the loading of a benchmark, which takes seconds."""
     if split not in self.splits:
         raise ConfigError(f"no split {split!r}")
-    examples = Examples((("jump", "twice"),), (("I_JUMP", "I_JUMP"),))
+    words, output = (("1", "+", "2"), 3) if self.name == "hint" else (("jump", "twice"), ("I_JUMP", "I_JUMP"))
+    examples = Examples((words,), (output,))
     return Dataset(examples, examples, "none")
 
 
