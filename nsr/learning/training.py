@@ -61,8 +61,8 @@ class Position:
             when a stage makes no progress.
         reached: the accuracy with which the last stage ended in vain, above 1 if none has. What it could not explain
             may be wrong examples, so a stage that does as well is soon given up.
-        explained: whether the last round explained all it searched; then there is no sign of wrong examples. Never where
-            readings are uncertain: there, a misread example is explained by reading it otherwise.
+        explained: whether the last round explained all it searched; then there is no sign of wrong examples. Never
+            where readings are uncertain: there, a misread example is explained by reading it otherwise.
         turn: how often perception has been refitted.
     """
 
