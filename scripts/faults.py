@@ -24,7 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -672,7 +672,7 @@ def main(arguments: list[str] | None = None) -> int:
     text = markdown(found, footer)
     print(text, end="")
     if out is not None:
-        rows = [{**asdict(each), "lost": each.lost} for each in found]
+        rows = [{**vars(each), "outcomes": dict(each.outcomes), "lost": each.lost} for each in found]
         out.mkdir(parents=True, exist_ok=True)
         write_files(out, {"faults.md": text.encode(), "faults.json": to_json({**about, "faults": rows})})
     return int(any(fault.lost for fault in found))

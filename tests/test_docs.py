@@ -125,6 +125,7 @@ def test_tables_in_the_pages_have_results():
 @pytest.mark.parametrize("results", sorted((ROOT / "results").glob("*.md")), ids=lambda results: results.name)
 def test_tables_are_those_of_the_results(results):
     pages = {
+        "paper": "tables",
         "properties": "method",
         "peers": "baselines",
         "faults": "trust",
