@@ -490,3 +490,8 @@ def test_is_expression_says_what_the_grammar_says(tokens):
     except InputError:
         valid = False
     assert is_expression(tokens) == valid
+
+
+def test_a_symbol_that_has_no_name_yet_is_in_no_expression():
+    with pytest.raises(InputError, match="'1s132' is no expression"):
+        Hint().gold_heads(("1", "s13", "2"))
