@@ -156,8 +156,12 @@ def load(folder: str | Path, perception: Perception | None = None) -> NSR:
         RunError: the folder is missing, unfinished, damaged or of another version, or needs another perception.
         ProgramError: its lexicon was edited and is wrong; the message says where.
     """
-    files, path = read_folder(Path(folder)), Path(folder) / METRICS
-    model = NSR.of_files(files, Path(folder), make_task, perception)
+    return _model(read_folder(Path(folder)), Path(folder), perception)
+
+
+def _model(files: dict[str, bytes], folder: Path, perception: Perception | None = None) -> NSR:
+    """The model of a run's files, with its metrics if there are any; errors as of :func:`load`."""
+    model, path = NSR.of_files(files, folder, make_task, perception), folder / METRICS
     if METRICS in files or path.is_file():  # earlier versions did not list it in the manifest
         model.metrics = _read_metrics(files.get(METRICS) or read_run_file(path), path)
     return model
@@ -408,7 +412,8 @@ def write_results(
 
 def load_and_tell(folder: str | Path, tell: Callable[[str], None]) -> NSR:
     """As :func:`load`; ``tell`` is called with a line if the lexicon is not as it was trained."""
-    model, notice = load(folder), edit_notice(Path(folder))
+    files = read_folder(Path(folder))
+    model, notice = _model(files, Path(folder)), edit_notice(Path(folder), files)
     if notice is not None:
         tell(notice)
     return model
@@ -456,7 +461,7 @@ class _History:
 def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) -> dict[str, Any]:
     """What ``metrics.json`` says of a run."""
     with model.clock("evaluate"):
-        test = score(model, _tested(data.test, model.config.learning.tested, model.seed))
+        test = score(model, drawn_examples(data.test, model.config.learning.tested, model.seed))
     phases = ("ground", "deduce", "abduce", "induce", "parser", "perception", "evaluate")
     return {
         **identity,
@@ -496,11 +501,12 @@ def _perceived(model: NSR) -> str:
     return "tokens" if isinstance(perception, TokenPerception) else "own"
 
 
-def _tested(examples: Examples, most: int, seed: int) -> Examples:
-    """All test examples, or a draw of them in order."""
+def drawn_examples(examples: Examples, most: int, seed: int, *, spread: bool = False) -> Examples:
+    """All examples if ``most`` is 0 or there are no more, else a draw of them in order, see :func:`nsr.arrays.draw`."""
     if not most or len(examples) <= most:
         return examples
-    return examples.take(draw(np.zeros(len(examples)), most, seed).tolist())
+    lengths = np.fromiter(map(len, examples.inputs), np.int64) if spread else np.zeros(len(examples), np.int64)
+    return examples.take(draw(lengths, most, seed, spread).tolist())
 
 
 def peak_memory_mb() -> float:

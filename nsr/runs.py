@@ -181,13 +181,14 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def edit_notice(folder: Path) -> str | None:
+def edit_notice(folder: Path, files: Mapping[str, bytes]) -> str | None:
     """A line that says that a file which may be edited is not as it was trained; None if it is.
 
-    Raises:
-        RunError: as of :func:`read_folder`.
+    Args:
+        folder: of the model.
+        files: as :func:`read_folder` has just read them.
     """
-    files, expected = read_folder(folder), parse_json(read_run_file(folder / MANIFEST), folder / MANIFEST)["files"]
+    expected = parse_json(read_run_file(folder / MANIFEST), folder / MANIFEST)["files"]
     for name in EDITABLE:
         if name in files and hashlib.sha256(files[name]).hexdigest() != expected[name]:
             return f"note: {folder / name} is not as it was trained: it was edited, or is damaged"

@@ -8,10 +8,10 @@ import torch
 from glyphs import pictured
 
 from nsr.baselines.abductive import SYMBOLS, AbductiveConfig, AbductiveTrainer, make_bridge, value_of
-from nsr.baselines.experiment import drawn_examples
 from nsr.baselines.training import Limits, cut
 from nsr.cli.main import main
 from nsr.errors import DataError
+from nsr.experiment import drawn_examples
 from nsr.model import NSR
 from nsr.tasks.packed import PackedTokens
 from nsr.tasks.task import Examples

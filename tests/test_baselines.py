@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from nsr.baselines import experiment, training
-from nsr.baselines.experiment import drawn_examples, spelled
+from nsr.baselines.experiment import spelled
 from nsr.baselines.presets import MODELS, SIZES, make_network, preset
 from nsr.baselines.recurrent import Recurrent, RecurrentConfig
 from nsr.baselines.seq2seq import (
@@ -33,6 +33,7 @@ from nsr.baselines.training import Limits, NetworkTrainer, Progress, Trainer, cu
 from nsr.baselines.transformer import TransformerConfig, sinusoids
 from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError, InputError
+from nsr.experiment import drawn_examples
 from nsr.model import NSR
 from nsr.reports import baselines
 from nsr.reports.baselines import BaselineTable, Contest

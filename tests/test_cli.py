@@ -569,10 +569,10 @@ def test_a_message_of_many_lines_is_shown_as_one(trained, refused):
 
 
 def test_no_permission_is_one_line(monkeypatch, refused):
-    def load(folder):
+    def load(folder, tell):
         raise PermissionError(13, "Permission denied", folder)
 
-    monkeypatch.setattr(nsr.experiment, "load", load)
+    monkeypatch.setattr(nsr.experiment, "load_and_tell", load)
     assert refused("predict", "run", "jump") == "nsr: run: Permission denied"
 
 

@@ -20,12 +20,11 @@ import torch
 from tqdm import tqdm
 
 from nsr._version import __version__
-from nsr.arrays import draw
 from nsr.baselines.abductive import ABLKIT, EPOCHS, AbductiveTrainer, check
 from nsr.baselines.presets import Preset, make_network, preset
 from nsr.baselines.training import Limits, NetworkTrainer, Trainer, cut
 from nsr.errors import ConfigError, RunError
-from nsr.experiment import CHECKPOINT_SECONDS, METRICS, Run, peak_memory_mb, write_results
+from nsr.experiment import CHECKPOINT_SECONDS, METRICS, Run, drawn_examples, peak_memory_mb, write_results
 from nsr.runs import (
     MANIFEST,
     locked,
@@ -181,14 +180,6 @@ def score(trainer: Trainer, task: Task, examples: Examples) -> dict[str, Any]:
         "subsets": {name: _percent(right[indices]) for name, indices in task.subsets(examples).items()},
         **figures,
     }
-
-
-def drawn_examples(examples: Examples, most: int, seed: int, *, spread: bool = False) -> Examples:
-    """So many of the examples, those that :meth:`nsr.model.NSR.fit` draws; 0 for all."""
-    if not most or len(examples) <= most:
-        return examples
-    lengths = np.fromiter(map(len, examples.inputs), np.int64) if spread else np.zeros(len(examples), np.int64)
-    return examples.take(draw(lengths, most, seed, spread).tolist())
 
 
 def _network_trainer(

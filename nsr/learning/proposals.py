@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nsr.arrays import ragged_to_padded
+from nsr.arrays import ragged_to_padded, ranks
 from nsr.learning.abduction import NOVELTY, Explanation, Guess, Knowledge, Tree, explain, neighbours
 from nsr.learning.config import SearchConfig
 from nsr.learning.deduction import Candidates, Modules, candidates, execute
@@ -195,7 +195,7 @@ def _revised(
 def _hits(trees: Candidates, results: np.ndarray, wanted: np.ndarray, config: SearchConfig) -> Candidates:
     """The candidates with the wanted value, at most so many an example; ``results`` are their values, shape (C,)."""
     hits = np.flatnonzero(results == wanted[trees.sentence])
-    return trees.take(hits[_rank(trees.sentence[hits]) < config.explanations])
+    return trees.take(hits[ranks(trees.sentence[hits]) < config.explanations])
 
 
 def _with_constants(modules: Modules, config: SearchConfig) -> DependencyGrammar:
@@ -307,11 +307,3 @@ def stack(found: Sequence[tuple[int, float, Explanation]], values: ValueTable) -
     log_probs = np.array([log_prob for _, log_prob, _ in found], float)
     gains = np.array([explanation.gain for _, _, explanation in found], float)
     return Proposals(Candidates(sentence, symbols, heads, grounds, lengths, log_probs), gains, revised)
-
-
-def _rank(groups: np.ndarray) -> np.ndarray:
-    """Place of each element within its run of equal elements; ``groups`` is sorted."""
-    if not len(groups):
-        return groups
-    starts = np.flatnonzero(np.r_[True, groups[1:] != groups[:-1]])
-    return np.arange(len(groups)) - np.repeat(starts, np.diff(np.r_[starts, len(groups)]))

@@ -25,6 +25,7 @@ class Result:
         table, case: the row of another table whose runs these are.
         benchmark, value: where :mod:`nsr.reports.published` has the figures.
         subset: of the test examples; empty for all.
+        paper: the name under which the figures of the NSR are there.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Result:
     benchmark: str
     value: str
     subset: str = ""
+    paper: str = OURS
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class PaperTable(RunTable):
             tuple(seeds),
             tuple(statistics.mean(found) for found in by_seed.values()),
             statistics.mean(model.metrics["seconds"]["total"] for model in models),
-            next((figure for system, figure in figures.items() if _is_case_of_paper(system, case.case)), ""),
+            figures.get(case.paper, ""),
             {system: figure for system, figure in figures.items() if figure and not system.endswith(OURS)},
         )
 
@@ -121,8 +123,3 @@ class PaperTable(RunTable):
 def _accuracy(metrics: Mapping[str, Any], subset: str) -> float:
     test = metrics["test"]
     return test["subsets"][subset] if subset else test["accuracy"]
-
-
-def _is_case_of_paper(system: str, case: str) -> bool:
-    """Whether a system is the NSR of the paper, with the modules that a case has learned if it says which."""
-    return system in (OURS, f"{case.split(', ')[0]}, {OURS}")

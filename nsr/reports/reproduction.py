@@ -64,12 +64,13 @@ SEARCH: dict[str, dict[str, Any]] = {  # ablations of abduction
 LEARNED: dict[str, dict[str, Any]] = {"syntax given": {"syntax": "given"}, "semantics given": {"semantics": "given"}}
 DEFAULT: dict[str, dict[str, Any]] = {"default": {}}
 NO_CURRICULUM: dict[str, dict[str, Any]] = {"no curriculum": {"curriculum": "none"}}
+ABLATIONS = DEFAULT | PARSER | SEARCH | NO_CURRICULUM  # of all tasks with tokens
 
 
 def _scan_ablations() -> Iterator[Variant]:
     for label, settings in (DEFAULT | PARSER | {"Metropolis-Hastings": SEARCH["Metropolis-Hastings"]}).items():
         yield Variant(f"addprim_jump, {label}", "addprim_jump", settings)
-    for label, settings in (DEFAULT | PARSER | SEARCH | NO_CURRICULUM | LEARNED).items():
+    for label, settings in (ABLATIONS | LEARNED).items():
         yield Variant(f"length, {label}", "length", settings)
 
 
@@ -148,10 +149,7 @@ TABLES: dict[str, Table] = {
         tuple(
             Variant(label, "pcfgset", {"examples": 1_000, **settings}, generated=True)
             for label, settings in (
-                DEFAULT
-                | PARSER
-                | SEARCH
-                | NO_CURRICULUM
+                ABLATIONS
                 | {
                     "recursion instead of reverse": {"reverse": False},
                     "neither recursion nor reverse": {"reverse": False, "recursion": False},
@@ -175,10 +173,7 @@ TABLES: dict[str, Table] = {
         {
             label: {**FEW, **settings}
             for label, settings in (
-                DEFAULT
-                | PARSER
-                | SEARCH
-                | NO_CURRICULUM
+                ABLATIONS
                 | {
                     "no recursion": {"recursion": False},
                     "constants may take dependents": {"constants": False},
@@ -287,7 +282,8 @@ def _results(tables: Mapping[str, Any]) -> Iterator[Result]:
         subset = figure if figure in SUBSETS else ""
         yield Result(f"HINT, symbols, {figure}", tables["hint-symbols"], "nsr", "hint", figure, subset)
     for case in ("syntax learned", "semantics learned"):
-        yield Result(f"HINT, symbols, {case}, the other module given", tables["hint-swap"], case, "hint-swap", "all")
+        label, paper = f"HINT, symbols, {case}, the other module given", f"{case}, NSR paper"
+        yield Result(label, tables["hint-swap"], case, "hint-swap", "all", paper=paper)
     concepts = tables["hint-few-shot"]
     yield Result("HINT, six new words, average", concepts, "all examples", "hint-few-shot", "average")
     for figure in FIGURES:
@@ -295,8 +291,9 @@ def _results(tables: Mapping[str, Any]) -> Iterator[Result]:
         yield Result(
             f"HINT, handwriting, {figure}", images, "handwriting, split at random", "hint-images", figure, subset
         )
-    given = "perception learned, others given"
-    yield Result(f"HINT, handwriting, {given}", tables["hint-images-given"], given, "hint-images-given", "all")
+    given, paper = "perception learned, others given", "perception learned, NSR paper"
+    table = tables["hint-images-given"]
+    yield Result(f"HINT, handwriting, {given}", table, given, "hint-images-given", "all", paper=paper)
 
 
 TABLES["paper"] = PaperTable("Published results", tuple(_results(TABLES)))

@@ -40,6 +40,7 @@ from nsr.runs import (
     locked,
     parse_json,
     read_checkpoint,
+    read_folder,
     to_json,
     unwritable,
     write_checkpoint,
@@ -352,7 +353,7 @@ def finished(folder: Path, training: Training) -> bool:
         return False
     try:
         parse_json((folder / "metrics.json").read_bytes(), folder)
-        return edit_notice(folder) is None
+        return edit_notice(folder, read_folder(folder)) is None
     except (OSError, RunError):
         return False
 

@@ -218,10 +218,11 @@ class Tree(NamedTuple):
 
 
 def is_expression(tokens: Tokens) -> bool:
-    """Whether tokens of the vocabulary are an expression in infix notation."""
+    """Whether tokens are an expression in infix notation."""
     operand, depth = True, 0  # whether an operand comes next, and parentheses open
     for token in tokens:
-        if operand != (token in DIGITS or token == OPEN):
+        fits = token in DIGITS or token == OPEN if operand else token in OPERATORS or token == CLOSE
+        if not fits:
             return False
         depth += (token == OPEN) - (token == CLOSE)
         operand = token == OPEN or token in OPERATORS

@@ -216,7 +216,7 @@ class Hint(Task):
 
     def gold_heads(self, tokens: Tokens) -> tuple[int, ...]:
         """By precedence; an operator also heads the parentheses around it; see :meth:`Task.gold_heads`."""
-        if not set(tokens).issubset(VOCABULARY) or not is_expression(tokens):  # symbols of images may have no name yet
+        if not is_expression(tokens):
             raise InputError(f"'{''.join(tokens)}' is no expression")
         return read(tokens).heads
 
