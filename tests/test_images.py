@@ -226,6 +226,17 @@ def test_names_are_given_by_meaning():
     assert gold_names(found, gold, Executor()) == ("two", "s1", "e", "plus")
 
 
+def test_names_are_given_by_meaning_where_the_task_has_one():
+    """Of 1 / 0 there is no example, so what is induced may give anything for it."""
+    minus = 'x0 "minus" x1 = (fix (if0 x1 x0 (rec (decr0 x0) (decr0 x1))))'
+    digits = '"s0" = 0\n"s1" = 1\n"s2" = 3'
+    gold = parse_lexicon(f'{minus}\nx0 "over" x1 = (fix (if0 x0 0 (incr (rec ("minus" x0 x1) x1))))', None, INT)
+    over = 'x0 "s3" x1 = (fix (if0 (decr0 x0) x0 (incr (rec ("minus" x0 x1) x1))))'
+    found = parse_lexicon(f'{digits}\n{minus}\n{over}\nx0 "s4" x1 = 0', None, INT)
+    names = dict(zip(found.symbols, gold_names(found, gold, Executor()), strict=True))
+    assert {symbol: name for symbol, name in names.items() if symbol != name} == {"s3": "over"}
+
+
 TRAIN_TOGETHER = """
 import sys, numpy as np, torch
 from glyphs import glyphs

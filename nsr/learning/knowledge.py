@@ -17,7 +17,7 @@ from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
 from nsr.semantics.primitives import CONS, NIL
 from nsr.semantics.programs import Argument, Call, Constant, Self, Term
-from nsr.semantics.values import EMPTY, Value
+from nsr.semantics.values import EMPTY, MISSING, Value
 from nsr.tasks.task import Tokens
 
 UNTELLING = 0.01  # chance above which a literal may be missing from all outputs
@@ -79,20 +79,23 @@ def _positions(words: Sequence[str], wanted: Sequence[str]) -> list[int]:
 def gold_names(found: Lexicon, gold: Lexicon, executor: Executor) -> tuple[str, ...]:
     """Name symbols as in the task's own lexicon: by the first one there that means the same and is not yet taken.
 
-    Two programs mean the same if they agree on what the constants of ``found`` are worth. A symbol that has no equal
-    keeps its name.
+    A program means the same as the task's if it gives the same for what the constants of ``found`` are worth, wherever
+    the task's gives anything: of dividing by zero there are no examples. A symbol that has no equal keeps its name.
     """
     constants = [entry.program for key, entry in sorted(found.entries.items()) if key.arity == 0]
     values = [executor.run(program, ()) for program in constants]
 
-    def meaning(key: Key, entry: Entry) -> tuple[Value, ...]:
+    def meaning(key: Key, entry: Entry) -> dict[tuple[Value, ...], Value]:
         calls = itertools.product([value for value in values if value is not EMPTY], repeat=key.arity)
-        return (key.arity, *(executor.run(entry.program, arguments) for arguments in calls))
+        return {arguments: executor.run(entry.program, arguments) for arguments in calls}
 
-    meanings = {key: meaning(key, entry) for key, entry in sorted(gold.entries.items())}
+    meanings = {
+        key: {arguments: value for arguments, value in meaning(key, entry).items() if value is not MISSING}
+        for key, entry in sorted(gold.entries.items())
+    }
     names = list(found.symbols)
     for key, entry in sorted(found.entries.items()):
-        wanted = meaning(key, entry)
-        equal = [gold.symbols[other.symbol] for other, each in meanings.items() if each == wanted]
+        given = meaning(key, entry).items()
+        equal = [gold.symbols[other.symbol] for other, each in meanings.items() if each and each.items() <= given]
         names[key.symbol] = next((name for name in equal if name not in names), names[key.symbol])
     return tuple(names)
