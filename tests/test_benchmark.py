@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from nsr.errors import ConfigError, RunError
+from nsr.reports import measurement
 from nsr.reports.benchmark import BenchmarkConfig, benchmark, count_terms, long_commands, write_report
 from nsr.reports.measurement import Measurement, Report, commit, run_process, timed
 from nsr.semantics.induction import Example, InductionConfig, Space
@@ -133,6 +135,23 @@ def test_commit_is_a_hash_or_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert commit() == "unknown" or len(commit().removesuffix("-dirty")) == 40
     monkeypatch.setenv("PATH", "")
     assert commit() == "unknown"
+
+
+def test_a_commit_is_dirty_by_the_package_not_by_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, result = tmp_path / "nsr" / "reports" / "measurement.py", tmp_path / "results" / "scan.md"
+    for file in (source, result):
+        file.parent.mkdir(parents=True)
+        file.write_text("1\n", encoding="utf-8")
+    me = ("-c", "user.name=nsr", "-c", "user.email=nsr@localhost")
+    for words in (("init", "-q"), ("add", "."), (*me, "commit", "-qm", "first")):
+        subprocess.run(["git", "-C", tmp_path, *words], check=True)
+    monkeypatch.setattr(measurement, "__file__", str(source))
+    clean = commit()
+    assert len(clean) == 40
+    result.write_text("2\n", encoding="utf-8")
+    assert commit() == clean
+    source.write_text("2\n", encoding="utf-8")
+    assert commit() == f"{clean}-dirty"
 
 
 def test_long_commands_mean_their_phrases_backwards() -> None:
