@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
@@ -302,34 +303,34 @@ class Runs:
 
 
 class _Process:
-    """A process that trains a run; it ends when this process does."""
+    """A process that trains a run; it ends when this process does.
+
+    It is forked from one that has imported everything, so it starts at once.
+    """
 
     def __init__(self, training: Training, runs: Runs) -> None:
         self.training = training
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+        self._errors = tempfile.NamedTemporaryFile()  # noqa: SIM115
         request = {
             "training": training.to_json(),
             "folder": str(runs.path(training)),
             "checkpoint_seconds": runs.checkpoint_seconds,
+            "threads": max(1, torch.get_num_threads() // runs.jobs),
+            "errors": self._errors.name,
         }
-        threads = str(max(1, torch.get_num_threads() // runs.jobs))
-        limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "nsr.reports.worker", json.dumps(request)],
-            stdin=subprocess.PIPE,  # closed when this process ends, however it does
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            env={**os.environ, **limits},
-        )
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        self._process = context.Process(target=_serve, args=(json.dumps(request),), daemon=True)
+        with _single_threaded():
+            self._process.start()
 
     @property
     def ended(self) -> bool:
-        return self._process.poll() is not None
+        return not self._process.is_alive()
 
     def fault(self) -> str | None:
         """Why the process failed, None if it did not."""
-        status = self._process.returncode
-        self._errors.seek(0)
+        status = self._process.exitcode or 0
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         self._close()
         if status < 0:
@@ -338,13 +339,47 @@ class _Process:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait()
+        self._process.join()
         self._close()
 
     def _close(self) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        self._process.close()
         self._errors.close()
+
+
+def _serve(request: str) -> None:
+    """What the process does: train what is asked for in JSON; what goes wrong is told in the file of errors."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    asked = json.loads(request)
+    for path, stream in ((os.devnull, sys.stdout), (asked["errors"], sys.stderr)):
+        with Path(path).open("ab") as file:
+            os.dup2(file.fileno(), stream.fileno())
+    torch.set_num_threads(asked["threads"])
+    try:
+        perform(Training.from_json(asked["training"]), Path(asked["folder"]), asked["checkpoint_seconds"])
+    except NSRError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that asked for it does, however that ends."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Processes that are started now have libraries that start no threads when they are loaded."""
+    before = dict(os.environ)
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def finished(folder: Path, training: Training) -> bool:
