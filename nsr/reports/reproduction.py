@@ -176,8 +176,6 @@ TABLES: dict[str, Table] = {
                 ABLATIONS
                 | {
                     "no recursion": {"recursion": False},
-                    "constants may take dependents": {"constants": False},
-                    "constants keep their identities": {"share_constants": False},
                     "no replay of unsolved expressions": {"replay": False},
                 }
             ).items()
