@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from nsr.errors import ConfigError, DataError
+from nsr.errors import ConfigError, DataError, InputError
 from nsr.tasks import make_task, symbols
 from nsr.tasks.expressions import VOCABULARY
 from nsr.tasks.hint import TEST, Pictured
@@ -277,6 +277,8 @@ def test_what_a_user_types_is_drawn_with_test_images(tmp_path):
     assert found.ids.tolist() == again.ids.tolist()
     assert "".join(VOCABULARY[label] for label in pictured.symbols.labels[found.ids]) == "2*(3+4)"
     assert (pictured.parts[found.ids] == TEST).all()
+    with pytest.raises(InputError, match=r"unknown symbol 'a' at position 2; known symbols: .* \* / \( \)$"):
+        task.encode("1a2")
 
 
 def test_images_of_another_source_are_all_for_testing(tmp_path):

@@ -44,7 +44,7 @@ from nsr.tasks.expressions import (
 )
 from nsr.tasks.packed import PackedNumbers, PackedTokens
 from nsr.tasks.sources import File, source
-from nsr.tasks.symbols import SymbolImages, load_symbols, read_expressions
+from nsr.tasks.symbols import SYMBOLS, SymbolImages, load_symbols, read_expressions
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size
 
 CACHE_VERSION = 1
@@ -153,9 +153,10 @@ class Hint(Task):
         With images, test images of its symbols, the same for the same expression.
         """
         tokens = tuple("".join(text.split()))
+        known = tuple(SYMBOLS) if self.input == "images" else VOCABULARY  # there are no images of new words
         for place, token in enumerate(tokens, start=1):
-            if token not in VOCABULARY:
-                raise InputError(f"unknown symbol {token!r} at position {place}; known symbols: {' '.join(VOCABULARY)}")
+            if token not in known:
+                raise InputError(f"unknown symbol {token!r} at position {place}; known symbols: {' '.join(known)}")
         check(load_grammar("hint"), tokens)
         if self.input == "images":
             packed = PackedTokens.of(VOCABULARY, [tokens])
