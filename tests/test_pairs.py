@@ -110,6 +110,8 @@ def test_pairs_of_json_are_text_tokens_or_numbers(tmp_path):
         ('{"input": "a", "output": 1.5}', ":2: the output must be text, a list of tokens or a number"),
         ('{"input": " ", "output": "b"}', ":2: empty input"),
         ('{"input": [], "output": "b"}', ":2: empty input"),
+        (r'{"input": "\ud800", "output": "b"}', r":2: an escape such as \ud800 is half a character"),
+        (r'{"input": "a", "output": ["\udfff"]}', r":2: an escape such as \ud800 is half a character"),
     ],
 )
 def test_a_faulty_line_of_json_is_named(line, message, tmp_path):
