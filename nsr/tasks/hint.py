@@ -120,8 +120,7 @@ class Hint(Task):
 
         ``seed`` draws which ``shots`` there are; the expressions are always the same.
         """
-        if split not in self.splits:
-            raise ConfigError(f"hint has no split {split!r}; known splits: {', '.join(self.splits)}")
+        self.require_split(split)
         if data_dir is not None:
             raise DataError(f"{data_dir}: hint reads no files, its expressions are generated; leave out --data-dir")
         drawn = expressions(self.concept)

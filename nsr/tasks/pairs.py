@@ -45,8 +45,7 @@ class Pairs(Task):
 
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
         """The pairs of the two files; see :meth:`Task.load`."""
-        if split not in self.splits:
-            raise ConfigError(f"pairs has no split {split!r}; known splits: {', '.join(self.splits)}")
+        self.require_split(split)
         if data_dir is not None:
             raise ConfigError("pairs has files of its own, --train FILE and --test FILE; leave out --data-dir")
         if not (self.train and self.test):
