@@ -162,11 +162,10 @@ def recursiveness(model: NSR, inputs: Sequence[Sequence[str]]) -> float:
 def _spans(gss: GSS) -> list[tuple[int, int]]:
     """Where the words of each node and of all below it begin and end."""
     low, high = list(range(len(gss))), list(range(1, len(gss) + 1))
-
-    def widen(node: int) -> None:
-        for each in gss.children(node):
-            widen(each)
-            low[node], high[node] = min(low[node], low[each]), max(high[node], high[each])
-
-    widen(gss.root)
+    order = [gss.root]  # heads before their dependents
+    for node in order:
+        order += gss.children(node)
+    for node in reversed(order[1:]):
+        head = int(gss.heads[node])
+        low[head], high[head] = min(low[head], low[node]), max(high[head], high[node])
     return list(zip(low, high, strict=True))
