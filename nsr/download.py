@@ -44,7 +44,7 @@ def download(file: File, path: Path, *, progress: bool = False, pause: float = 1
         file: where it is, and what it must be.
         path: where to put it.
         progress: show a bar on stderr.
-        pause: seconds before the second try, doubled for each further one.
+        pause: seconds before the next try, doubled for each try in a row that brought nothing.
 
     Raises:
         ConfigError: pooch is not installed.

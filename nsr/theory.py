@@ -23,10 +23,11 @@ from nsr.perception.perception import Alternative, Readings
 from nsr.semantics.execution import ABSENT
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
 from nsr.semantics.primitives import primitive_set
-from nsr.semantics.programs import Argument, Call, Constant, If0, Term
+from nsr.semantics.programs import Argument, Call, Constant, If0, Term, extent
 from nsr.semantics.values import MISSING
 
 LARGEST = 10**9  # output
+DEEPEST = 220  # program (comparing terms takes 4 of 1000 levels of recursion a level)
 LEAF, CHAINED = Signature(0, 0), Signature(1, 0)
 
 
@@ -78,16 +79,17 @@ class LastWord:
 def look_up(pairs: Mapping[Sequence[str], int]) -> NSR:
     """A machine that answers these inputs with these outputs; what it answers to others is left open.
 
-    Each word but the last depends on the next one, so all trees are chains. The value of a word that is not the last is
-    the number of the words up to it, among all beginnings of inputs; its program looks it up by the number of the words
-    before. The program of a last word looks up the output in the same way.
+    Each word but the last depends on the next one, so all trees are chains. All beginnings of inputs are numbered. The
+    value of a word that is not the last is the number of the beginning that ends with it; its program looks this up by
+    the number of the beginning before it. The program of a last word looks up the output in the same way.
 
     Args:
         pairs: inputs, as tuples of words, with numbers from 0 on. Programs grow with the square of the number of
             beginnings, so this is for a hundred pairs, not for thousands.
 
     Raises:
-        InputError: there are no pairs, an input is no tuple of words, or an output no number from 0 to LARGEST.
+        InputError: there are no pairs or too many, an input is no tuple of words, or an output no number from 0 to
+            LARGEST.
     """
     if not pairs:
         raise InputError("there is nothing to look up")
@@ -104,6 +106,8 @@ def look_up(pairs: Mapping[Sequence[str], int]) -> NSR:
             value = output if last else numbers.setdefault(tuple(words[: place + 1]), len(numbers))
             tables[Key(perception.symbol(word, last), int(place > 0))][before] = value
     lexicon = Lexicon(perception.symbols, {key: _entry(key, table) for key, table in tables.items()})
+    if max(extent(entry.program)[1] for entry in lexicon.entries.values()) > DEEPEST:
+        raise InputError(f"{len(pairs)} pairs make a program too deep to run; look up fewer, about a hundred")
     model = NSR("int", perception=perception).assemble(lexicon)
     reading = perception.read(list(pairs))
     places = np.arange(reading.symbols.shape[2])
@@ -115,7 +119,7 @@ def look_up(pairs: Mapping[Sequence[str], int]) -> NSR:
 
 
 def _entry(key: Key, table: Mapping[int, int]) -> Entry:
-    """A word with a number for each number of what stands before it; 0 is nothing."""
+    """The entry of a word, which looks up the number of what stands before it; that of nothing is 0."""
     if key.arity == 0:
         return Entry(Constant(table[0]), frozenset({LEAF}))
     primitives = primitive_set("int")
@@ -158,11 +162,10 @@ def recursiveness(model: NSR, inputs: Sequence[Sequence[str]]) -> float:
 def _spans(gss: GSS) -> list[tuple[int, int]]:
     """Where the words of each node and of all below it begin and end."""
     low, high = list(range(len(gss))), list(range(1, len(gss) + 1))
-
-    def widen(node: int) -> None:
-        for each in gss.children(node):
-            widen(each)
-            low[node], high[node] = min(low[node], low[each]), max(high[node], high[each])
-
-    widen(gss.root)
+    order = [gss.root]  # heads before their dependents
+    for node in order:
+        order += gss.children(node)
+    for node in reversed(order[1:]):
+        head = int(gss.heads[node])
+        low[head], high[head] = min(low[head], low[node]), max(high[head], high[node])
     return list(zip(low, high, strict=True))

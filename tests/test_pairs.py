@@ -15,6 +15,7 @@ from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError
 from nsr.learning.config import KnowledgeConfig
 from nsr.review import notes, review
+from nsr.semantics.compilation import compile_term
 from nsr.semantics.inversion import invert
 from nsr.semantics.notation import parse_program
 from nsr.semantics.own import register_primitives
@@ -109,6 +110,8 @@ def test_pairs_of_json_are_text_tokens_or_numbers(tmp_path):
         ('{"input": "a", "output": 1.5}', ":2: the output must be text, a list of tokens or a number"),
         ('{"input": " ", "output": "b"}', ":2: empty input"),
         ('{"input": [], "output": "b"}', ":2: empty input"),
+        (r'{"input": "\ud800", "output": "b"}', r":2: an escape such as \ud800 is half a character"),
+        (r'{"input": "a", "output": ["\udfff"]}', r":2: an escape such as \ud800 is half a character"),
     ],
 )
 def test_a_faulty_line_of_json_is_named(line, message, tmp_path):
@@ -426,6 +429,22 @@ def test_a_function_is_undefined_where_it_fails(own_primitives):
     assert made["count"].apply(()) is MISSING  # a truth value is no number
     assert made["count"].apply(("a",)) == 1
     assert made["odd"].apply(("a",), 1) is made["odd"].apply(("a",), 0) is MISSING
+
+
+def test_numbers_of_own_primitives_are_bounded(own_primitives):
+    def count(items: tuple[str, ...]) -> int:
+        return len(items)
+
+    def times(left: int, right: int) -> int:
+        return left * right
+
+    def some(items: tuple[str, ...], number: int) -> tuple[str, ...]:
+        return items[:number]
+
+    made = register_primitives("counting", count, times, some)
+    run = compile_term(parse_program("(some x0 (times (count x0) 200000000000000000))", made, 1), 10)
+    assert run((("A",) * 5,)) == ("A",) * 5
+    assert run((("A",) * 6,)) is MISSING
 
 
 def f(items: tuple[str, ...]) -> tuple[str, ...]:

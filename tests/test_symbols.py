@@ -8,11 +8,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from nsr.errors import ConfigError, DataError
+from nsr.errors import ConfigError, DataError, InputError
 from nsr.tasks import make_task, symbols
 from nsr.tasks.expressions import VOCABULARY
-from nsr.tasks.hint import TEST, Pictured
-from nsr.tasks.symbols import SYMBOLS, load_symbols, read_expressions
+from nsr.tasks.hint import Pictured
+from nsr.tasks.symbols import SYMBOLS, TEST, load_symbols, read_expressions
 
 CLASSES = [*"0123456789+-", "times", "div", "(", ")", "alpha"]
 
@@ -264,7 +264,7 @@ def test_expressions_show_images_of_their_symbols_and_part(tmp_path):
         for index in (0, 17, len(examples) - 1):
             ids = examples.inputs[index].ids
             assert tuple(VOCABULARY[label] for label in pictured.symbols.labels[ids]) == examples.gold[index]
-            assert (pictured.parts[ids] == part).all()
+            assert (pictured.symbols.parts[ids] == part).all()
     assert [len(part) for part in (data.train, data.validation, data.test)] == [998_000, 4_698, 46_620]
     assert data.source == "generated as published; images: symbols.npz, split random"
     assert set(task.subsets(data.test)) >= {"I", "SS", "LS", "SL", "LL"}
@@ -276,7 +276,9 @@ def test_what_a_user_types_is_drawn_with_test_images(tmp_path):
     found, again = task.encode("2*(3+4)"), task.encode("2 * (3 + 4)")
     assert found.ids.tolist() == again.ids.tolist()
     assert "".join(VOCABULARY[label] for label in pictured.symbols.labels[found.ids]) == "2*(3+4)"
-    assert (pictured.parts[found.ids] == TEST).all()
+    assert (pictured.symbols.parts[found.ids] == TEST).all()
+    with pytest.raises(InputError, match=r"unknown symbol 'a' at position 2; known symbols: .* \* / \( \)$"):
+        task.encode("1a2")
 
 
 def test_images_of_another_source_are_all_for_testing(tmp_path):

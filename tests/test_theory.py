@@ -41,6 +41,7 @@ def test_a_hundred_pairs():
         ({("a",): -1}, "'a': -1 must be a whole number from 0 to 1000000000"),
         ({("a",): 2**70}, "must be a whole number"),
         ({("a",): True}, "True must be a whole number"),
+        ({(str(each), "a"): each for each in range(200)}, "200 pairs make a program too deep to run; look up fewer"),
     ],
 )
 def test_what_cannot_be_looked_up(pairs, message):

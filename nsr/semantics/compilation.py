@@ -228,7 +228,9 @@ def _binary(apply: Callable[..., Value], left: Run, right: Run, max_length: int)
         if first is MISSING or second is MISSING:
             return MISSING
         value = apply(first, second)
-        return MISSING if value.__class__ is tuple and len(value) > max_length else value  # _bounded, without a call
+        if value.__class__ is tuple:  # as _bounded, without a call
+            return MISSING if len(value) > max_length else value
+        return _bounded(value, max_length)
 
     return run
 

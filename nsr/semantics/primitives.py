@@ -56,8 +56,9 @@ class Primitive:
 class PrimitiveSet:
     """A named choice of primitives.
 
-    ``value_type`` is the type of every symbol's value, ``quote`` writes a value as a nest of (name, arguments) calls.
-    With ``recursion``, programs may also fold lists, see :class:`nsr.semantics.programs.Fold`.
+    ``value_type`` is the type of every symbol's value. With ``recursion``, programs over lists may also fold them, see
+    :class:`nsr.semantics.programs.Fold`, and those over numbers may call themselves and others, see ``Fix`` and
+    ``Apply`` there.
     """
 
     name: str

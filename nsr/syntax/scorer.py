@@ -29,7 +29,8 @@ from nsr.syntax.transitions import NONE, POSITION, Configurations, Order
 # and the last but one dependent on the left, then on the right.
 FEATURES = 14
 TOP, BELOW, NEXT = 0, 1, 3
-NEAR = (TOP, BELOW, NEXT, 6, 8, 10, 12)
+TOP_LEFT, TOP_RIGHT, BELOW_LEFT, BELOW_RIGHT = 6, 8, 10, 12  # the last dependents
+NEAR = (TOP, BELOW, NEXT, TOP_LEFT, TOP_RIGHT, BELOW_LEFT, BELOW_RIGHT)
 ACTIONS = 3
 
 CONSTANT = frozenset({Signature(0, 0)})  # the signatures of a symbol that never takes dependents
@@ -48,7 +49,7 @@ VIEWS = (
     View(NEAR, identity=False),
     View(tuple(range(FEATURES)), identity=False),
     View(NEAR, identity=True),
-    View((TOP, BELOW, 2, NEXT, 6, 8, 10, 12), identity=True),
+    View((TOP, BELOW, 2, NEXT, TOP_LEFT, TOP_RIGHT, BELOW_LEFT, BELOW_RIGHT), identity=True),
     View(tuple(range(FEATURES)), identity=True),
 )
 
@@ -232,9 +233,9 @@ class TransitionScorer(nn.Module):
         shift = features[:, slots.index(NEXT)] != self.absent
         pair = features[:, slots.index(BELOW)] != self.absent
         if self.order is Order.LATE:
-            right = pair & (features[:, slots.index(10)] == self.absent)  # no left dependent yet
+            right = pair & (features[:, slots.index(BELOW_LEFT)] == self.absent)  # no left dependent yet
             return torch.stack([shift, pair, right], dim=1)
-        left = pair & (features[:, slots.index(8)] == self.absent)  # no right dependent yet
+        left = pair & (features[:, slots.index(TOP_RIGHT)] == self.absent)  # no right dependent yet
         return torch.stack([shift, left, pair], dim=1)
 
 
@@ -245,7 +246,7 @@ def features_of(symbols: np.ndarray, configurations: Configurations, chosen: np.
     positions = np.empty((len(chosen), FEATURES), POSITION)
     for place, token in enumerate((*stack, *ahead)):
         positions[:, place] = token
-    for top, slots in zip(stack, (slice(6, 10), slice(10, 14)), strict=False):
+    for top, slots in zip(stack, (slice(TOP_LEFT, BELOW_LEFT), slice(BELOW_LEFT, FEATURES)), strict=False):
         positions[:, slots] = configurations.at(configurations.children, np.maximum(top, 0), chosen)
         positions[top == NONE, slots] = NONE
     found = symbols.reshape(-1).take((chosen * symbols.shape[1])[:, None] + positions)

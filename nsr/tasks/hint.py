@@ -44,13 +44,11 @@ from nsr.tasks.expressions import (
 )
 from nsr.tasks.packed import PackedNumbers, PackedTokens
 from nsr.tasks.sources import File, source
-from nsr.tasks.symbols import SymbolImages, load_symbols, read_expressions
+from nsr.tasks.symbols import PARTS, SYMBOLS, TEST, TRAIN, SymbolImages, load_symbols, read_expressions
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size
 
 CACHE_VERSION = 1
-PARTS = ("train", "validation", "test")
 INPUTS = ("symbols", "images")
-TRAIN, VALIDATION, TEST = range(3)
 SETTINGS = {
     "separators": f"{OPEN} {CLOSE}",
     "between": False,
@@ -122,8 +120,7 @@ class Hint(Task):
 
         ``seed`` draws which ``shots`` there are; the expressions are always the same.
         """
-        if split not in self.splits:
-            raise ConfigError(f"hint has no split {split!r}; known splits: {', '.join(self.splits)}")
+        self.require_split(split)
         if data_dir is not None:
             raise DataError(f"{data_dir}: hint reads no files, its expressions are generated; leave out --data-dir")
         drawn = expressions(self.concept)
@@ -153,9 +150,10 @@ class Hint(Task):
         With images, test images of its symbols, the same for the same expression.
         """
         tokens = tuple("".join(text.split()))
+        known = tuple(SYMBOLS) if self.input == "images" else VOCABULARY  # there are no images of new words
         for place, token in enumerate(tokens, start=1):
-            if token not in VOCABULARY:
-                raise InputError(f"unknown symbol {token!r} at position {place}; known symbols: {' '.join(VOCABULARY)}")
+            if token not in known:
+                raise InputError(f"unknown symbol {token!r} at position {place}; known symbols: {' '.join(known)}")
         check(load_grammar("hint"), tokens)
         if self.input == "images":
             packed = PackedTokens.of(VOCABULARY, [tokens])
@@ -226,7 +224,8 @@ class Hint(Task):
             return list(super().gold_labels(seed))
         pictured = self._pictured(seed)
         names = [VOCABULARY[label] for label in pictured.symbols.labels.tolist()]
-        return [name if part == TRAIN else "" for name, part in zip(names, pictured.parts.tolist(), strict=True)]
+        parts = pictured.symbols.parts.tolist()
+        return [name if part == TRAIN else "" for name, part in zip(names, parts, strict=True)]
 
     @property
     def gold_lexicon(self) -> str:
@@ -242,14 +241,12 @@ class Pictured:
         symbols: the images.
         pool: the same, as inputs have them.
         seed: draws which of them an expression shows.
-        parts: of each image: TRAIN, VALIDATION or TEST, shape (M,).
         folder: where they come from; it may have expressions, too.
     """
 
     symbols: SymbolImages
     pool: ImagePool
     seed: int
-    parts: np.ndarray
     folder: str
 
     @classmethod
@@ -257,13 +254,13 @@ class Pictured:
     def of(cls, source: str, protocol: str, seed: int) -> Pictured:
         """The images of a source, split by seed."""
         symbols = load_symbols(source, protocol, seed)
-        return cls(symbols, ImagePool(symbols.images), seed, symbols.parts, source)
+        return cls(symbols, ImagePool(symbols.images), seed, source)
 
     @classmethod
     def all_of(cls, source: str, seed: int) -> Pictured:
         """The images of a source, all for testing."""
         found = cls.of(source, "random", seed)
-        return replace(found, parts=np.full(len(found.pool), TEST))
+        return replace(found, symbols=replace(found.symbols, parts=np.full(len(found.pool), TEST)))
 
     @property
     def source(self) -> str:
@@ -286,7 +283,7 @@ class Pictured:
         ids = np.empty(len(tokens.codes), np.int32)
         for label in np.unique(tokens.codes).tolist():
             here = np.flatnonzero(tokens.codes == label)
-            images = np.flatnonzero((self.symbols.labels == label) & (self.parts == part))
+            images = self.symbols.of(part, label)
             ids[here] = images[rng.integers(len(images), size=len(here))]
         return Examples(PackedPictures(self.pool, ids, tokens.bounds), examples.outputs, tokens)
 

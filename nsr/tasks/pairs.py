@@ -45,8 +45,7 @@ class Pairs(Task):
 
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
         """The pairs of the two files; see :meth:`Task.load`."""
-        if split not in self.splits:
-            raise ConfigError(f"pairs has no split {split!r}; known splits: {', '.join(self.splits)}")
+        self.require_split(split)
         if data_dir is not None:
             raise ConfigError("pairs has files of its own, --train FILE and --test FILE; leave out --data-dir")
         if not (self.train and self.test):
@@ -158,6 +157,9 @@ def _json_pair(line: str, place: str) -> tuple[str | Tokens, Side]:
     """The input and the output of a line of JSON."""
     try:
         found: Any = json.loads(line)
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{place}: an escape such as \\ud800 is half a character; write both halves") from None
     except (ValueError, RecursionError):
         found = None
     if not (isinstance(found, dict) and found.keys() == {"input", "output"}):

@@ -116,8 +116,7 @@ class Pcfg(Task):
         ``pcfg`` or directly: ``SPLIT/test.src`` and ``.tgt``; and of training ``SPLIT/train`` or, where that does not
         exist, what the split trains of ``10k/train``. Splits of changed training examples are made from pcfgset.
         """
-        if split not in self.splits:
-            raise ConfigError(f"pcfg has no split {split!r}; known splits: {', '.join(self.splits)}")
+        self.require_split(split)
         base = self._base(split if split in SPLITS else "pcfgset", seed, data_dir)
         rng = self._rng(seed)
         if split == "substitutivity_equal":

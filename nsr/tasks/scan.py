@@ -196,8 +196,7 @@ class Scan(Task):
         Generated examples are in the order of the grammar's rules; ``seed`` draws the generated ``simple``
         and changes nothing else. ``data_dir`` holds the authors' files, in a folder ``scan`` or directly.
         """
-        if split not in SPLITS:
-            raise ConfigError(f"scan has no split {split!r}; known splits: {', '.join(SPLITS)}")
+        self.require_split(split)
         if data_dir is None:
             train, test = _generate(SPLITS[split], np.random.default_rng(seed))
             return Dataset(self._examples(train), self._examples(test), "generated from grammars/scan.lark")

@@ -28,6 +28,7 @@ SIDE = 45
 SYMBOLS = "0123456789+-*/()"
 PROTOCOLS = ("random", "writer", "development")
 PARTS = ("train", "validation", "test")
+TRAIN, VALIDATION, TEST = range(3)
 OFFICIAL = ("train", "val", "test")  # what the official files call the parts
 NAMES = {"times": "*", "div": "/"}  # classes with other names than their symbols
 CLASSES = (*"0123456789+-", *NAMES, *"()")
@@ -49,7 +50,7 @@ class SymbolImages:
     Attributes:
         images: grey values, ink dark on white, uint8, shape (M, SIDE, SIDE).
         labels: index into VOCABULARY, shape (M,).
-        parts: 0 train, 1 validation, 2 test, shape (M,).
+        parts: TRAIN, VALIDATION or TEST, shape (M,).
         source: where they come from, for the run's record.
     """
 
@@ -90,11 +91,12 @@ def load_symbols(source: str, protocol: str = "random", seed: int = 0) -> Symbol
             images, labels, writers = images[~tested], labels[~tested], writers[~tested]
             tested = _test_writers(writers, rng)
         parts = _by_writer(labels, writers, tested, rng)
+    found = SymbolImages(images, labels, parts, f"{Path(source).name}, split {protocol}")
     for symbol in SYMBOLS:
         for part, name in enumerate(PARTS):
-            if not ((labels == VOCABULARY.index(symbol)) & (parts == part)).any():
+            if not len(found.of(part, VOCABULARY.index(symbol))):
                 raise DataError(f"{source} has no image of '{symbol}' for {name}")
-    return SymbolImages(images, labels, parts, f"{Path(source).name}, split {protocol}")
+    return found
 
 
 def _read(source: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
@@ -113,11 +115,11 @@ def _read(source: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | 
 
 
 def _by_image(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    parts = np.full(len(labels), 2, np.int8)
+    parts = np.full(len(labels), TEST, np.int8)
     for label in np.unique(labels).tolist():
         drawn = rng.permutation(np.flatnonzero(labels == label))
         train, validation = (round(sum(SHARES[:count]) * len(drawn)) for count in (1, 2))
-        parts[drawn[:train]], parts[drawn[train:validation]] = 0, 1
+        parts[drawn[:train]], parts[drawn[train:validation]] = TRAIN, VALIDATION
     return parts
 
 
@@ -132,8 +134,10 @@ def _by_writer(labels: np.ndarray, writers: np.ndarray, tested: np.ndarray, rng:
     others = np.unique(writers[~tested])
     for _ in range(DRAWS):
         validated = np.isin(writers, rng.permutation(others)[: max(1, round(WRITERS * len(others)))])
-        parts = np.where(tested, 2, np.where(validated, 1, 0)).astype(np.int8)
-        if all(len(np.unique(labels[parts == part])) == len(np.unique(labels[~tested])) for part in (0, 1)):
+        parts = np.where(tested, TEST, np.where(validated, VALIDATION, TRAIN)).astype(np.int8)
+        if all(
+            len(np.unique(labels[parts == part])) == len(np.unique(labels[~tested])) for part in (TRAIN, VALIDATION)
+        ):
             break
     return parts
 

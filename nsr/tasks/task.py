@@ -130,6 +130,15 @@ class Task(ABC):
             DataError: a file is missing, malformed, or fails the split's counts.
         """
 
+    def require_split(self, split: str) -> None:
+        """Refuse a split that does not exist, as :meth:`load` must.
+
+        Raises:
+            ConfigError: there is none of this name; the message lists those there are.
+        """
+        if split not in self.splits:
+            raise ConfigError(f"{self.name} has no split {split!r}; known splits: {', '.join(self.splits)}")
+
     @property
     def settings(self) -> Mapping[str, Any]:
         """Its defaults for :class:`nsr.learning.config.Config`, for instance what the learner is told.
