@@ -571,7 +571,7 @@ def test_the_table_has_a_row_for_each_model(monkeypatch, tmp_path):
 
     folders = []
     monkeypatch.setattr(baselines, "train_baseline", baseline)
-    contests = Contest("scan", "length"), Contest("hint", "hint", 40_000, official=False)
+    contests = Contest("scan", "length"), Contest("hint", "hint", 40_000, generated=True)
     table = BaselineTable("Contest", contests, ("lstm", "gru"))
     rows = table.measure([0, 1], None, Learner(tmp_path))
     assert [(row.label, row.model) for row in rows] == [
@@ -610,7 +610,7 @@ def test_of_images_the_table_says_how_well_each_is_read_by_itself(monkeypatch, t
 
     monkeypatch.setattr(baselines, "train_baseline", baseline)
     monkeypatch.setattr(baselines, "read_separately", lambda model: 80.0)
-    contest = Contest("hint", "hint", 9, official=False, images=True, given={"syntax": "given"})
+    contest = Contest("hint", "hint", 9, generated=True, images=True, given={"syntax": "given"})
     table = BaselineTable("Contest", (contest,), ("ablkit",), minutes=5, note="Note.")
     (tmp_path / "hint").mkdir()
     (tmp_path / "hint" / "handwriting.npz").write_bytes(b"")

@@ -27,7 +27,7 @@ class Contest:
     Attributes:
         task, split: where the examples come from.
         examples: so many are looked at; 0 for all.
-        official: whether there may be official files.
+        generated: whether official files are left alone.
         images: whether inputs are images of handwriting.
         given: settings of nsr that tell it what the baselines are told anyway.
     """
@@ -35,7 +35,7 @@ class Contest:
     task: str
     split: str
     examples: int = 0
-    official: bool = True
+    generated: bool = False
     images: bool = False
     given: Mapping[str, Any] = field(default_factory=dict)
 
@@ -144,7 +144,7 @@ class BaselineTable:
     def _runs_of(self, contest: Contest, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
         """The runs of nsr; splits of which ``data_dir`` has no files are generated."""
         settings = {**contest.settings(data_dir), **contest.given}
-        return trainings_of(contest.task, contest.split, seeds, settings, data_dir if contest.official else None)
+        return trainings_of(contest.task, contest.split, seeds, settings, None if contest.generated else data_dir)
 
     def _row(
         self, contest: Contest, model: str, seeds: Sequence[int], data_dir: Path | None, runs: Runs

@@ -256,12 +256,12 @@ TABLES: dict[str, Table] = {
             Contest("scan", "length"),
             Contest("scan", "addprim_jump"),
             Contest("pcfg", "productivity"),
-            Contest("hint", "hint", 40_000, official=False),
+            Contest("hint", "hint", 40_000, generated=True),
         ),
     ),
     "hint-images-peers": BaselineTable(
         "HINT, images, grammar and programs given: nsr and ABLkit",
-        (Contest("hint", "hint", 100_000, official=False, images=True, given=GIVEN),),
+        (Contest("hint", "hint", 100_000, generated=True, images=True, given=GIVEN),),
         (ABLKIT,),
         minutes=5,
         note="ABLkit searches revisions exhaustively, so it learns from those of the examples that have so few "
