@@ -547,9 +547,6 @@ def test_the_table_has_a_row_for_each_model(monkeypatch, tmp_path):
         return {"train": {"used": examples or 16}, "assumptions": {"data": "generated"}}
 
     class Learner(Runs):
-        def complete(self, trainings):
-            """Nothing is trained."""
-
         def load(self, training):
             seconds = {"total": 9.0, "evaluate": 2.0}
             found = results(training.settings.get("examples"))
@@ -597,10 +594,8 @@ def test_of_images_the_table_says_how_well_each_is_read_by_itself(monkeypatch, t
         }
 
     class Learner(Runs):
-        def complete(self, trainings):
-            asked.extend(each.settings for each in trainings)
-
         def load(self, training):
+            asked.append(training.settings)
             return SimpleNamespace(metrics={**results(90.0), "seconds": {"total": 9.0, "evaluate": 2.0}})
 
     def baseline(task, model, split, **settings):

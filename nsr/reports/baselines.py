@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from nsr.baselines.presets import MODELS, SIZES
 from nsr.errors import NSRError
 from nsr.reports.images import handwriting, read_separately
 from nsr.reports.measurement import commit
-from nsr.reports.tables import Failed, markdown, source, span
+from nsr.reports.tables import Failed, markdown, row_or_failed, source, span
 from nsr.reports.trainings import Runs, Training, trainings_of
 
 
@@ -131,15 +132,11 @@ class BaselineTable:
 
         What a baseline gave is used again by the same commit only, as its folder does not say how it came about.
         """
-        runs.complete(each for found in self.trainings(seeds, data_dir).values() for each in found)
-        rows: list[BaselineRow | Failed] = []
-        for label, contest in self.cases.items():
-            for model in tqdm(("nsr", *self.models), label, disable=None):
-                try:
-                    rows.append(self._row(contest, model, seeds, data_dir, runs))
-                except NSRError as error:
-                    rows.append(Failed(f"{label}, {model}", str(error)))
-        return rows
+        return [
+            row_or_failed(f"{label}, {model}", partial(self._row, contest, model, seeds, data_dir, runs))
+            for label, contest in self.cases.items()
+            for model in tqdm(("nsr", *self.models), label, disable=None)
+        ]
 
     def _runs_of(self, contest: Contest, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
         """The runs of nsr; splits of which ``data_dir`` has no files are generated."""

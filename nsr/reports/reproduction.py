@@ -42,7 +42,7 @@ class Table(Protocol):
         """The runs that the rows need, by the label of the row."""
 
     def measure(self, seeds: Sequence[int], data_dir: Path | None, runs: Runs) -> list[Any]:
-        """The rows, measured with these seeds on ``runs``; ``data_dir`` holds official files."""
+        """The rows, measured with these seeds; ``runs`` has those of :meth:`trainings`, ``data_dir`` official files."""
 
     def to_markdown(self, rows: Sequence[Any]) -> str:
         """The rows under the heading."""
