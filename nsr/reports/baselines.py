@@ -178,7 +178,7 @@ class BaselineTable:
         header += ["seconds to what is tested", "in all", "epochs", "ended by"]
         header += ["each image by itself", "symbols alone"] if images else []
         cells = [row.cells if isinstance(row, Failed) else _cells(row) for row in rows]
-        return markdown(self.title, header, cells) + (f"\n{self.note}\n" if self.note else "")
+        return markdown(self.title, header, cells, self.note)
 
 
 def _cells(row: BaselineRow) -> tuple[str, ...]:

@@ -227,7 +227,7 @@ class AccuracyTable(RunTable):
             *("", "data", "test", "seeds", "accuracy, mean", "worst", "answered", "programs", "examples"),
             *("learned from", "seconds", *self.published),
         )
-        return markdown(self.title, header, self.all_cells(rows)) + (f"\n{self.source}\n" if self.source else "")
+        return markdown(self.title, header, self.all_cells(rows), self.source)
 
 
 def variant_runs(task: str, variant: Variant, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
@@ -246,8 +246,9 @@ def span(numbers: Sequence[float], digits: int = 0) -> str:
     return low if low == high else f"{low}-{high}"
 
 
-def markdown(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown under its title; cells that a row lacks at its end are empty."""
+def markdown(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
+    """A table in Markdown under its title, above a note; cells that a row lacks at its end are empty."""
     full = [(*cells, *[""] * (len(header) - len(cells))) for cells in (header, *rows)]
     lines = ["|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in full]
-    return "\n".join([f"### {title}", "", lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
+    below = ["", note] if note else []
+    return "\n".join([f"### {title}", "", lines[0], "|" + "---|" * len(header), *lines[1:], *below, ""])
