@@ -249,7 +249,7 @@ class InducedRow:
         name: of the symbol.
         library: whether the programs of the other symbols it may need are given.
         noise: share of the examples that are wrong.
-        found: by the number of examples, the share of the seeds with which the program is right on all arguments.
+        found: by the number of examples, percent of the seeds with which the program is right on all arguments.
         seconds: mean of all searches.
         program: with the most examples and the first seed.
     """
