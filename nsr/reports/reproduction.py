@@ -54,17 +54,19 @@ PARSER: dict[str, dict[str, Any]] = {  # ablations of the parser and of the weig
     "left-arcs early": {"oracle": "early"},
     "no consistency weighting": {"consistency": 0},
 }
-SEARCH: dict[str, dict[str, Any]] = {  # ablations of abduction
+ABDUCTION: dict[str, dict[str, Any]] = {  # ablations of what abduction may revise
     "no abduction over syntax": {"abduce": "perception semantics"},
     "no abduction over semantics": {"abduce": "perception syntax"},
     "no abduction, exact hits only": {"abduce": ""},
+}
+SEARCH = ABDUCTION | {  # ablations of the search for explanations
     "one candidate": {"explanations": 1},
     "Metropolis-Hastings": {"search": "mh"},
 }
+CONSTANTS: dict[str, dict[str, Any]] = {"constants may take dependents": {"constants": False}}
 LEARNED: dict[str, dict[str, Any]] = {"syntax given": {"syntax": "given"}, "semantics given": {"semantics": "given"}}
 DEFAULT: dict[str, dict[str, Any]] = {"default": {}}
-NO_CURRICULUM: dict[str, dict[str, Any]] = {"no curriculum": {"curriculum": "none"}}
-ABLATIONS = DEFAULT | PARSER | SEARCH | NO_CURRICULUM  # of all tasks with tokens
+ABLATIONS = DEFAULT | PARSER | SEARCH | {"no curriculum": {"curriculum": "none"}}  # of all tasks with tokens
 
 
 def _scan_ablations() -> Iterator[Variant]:
@@ -76,7 +78,7 @@ def _scan_ablations() -> Iterator[Variant]:
 
 PCFG_PUBLISHED = published.columns("pcfg")
 PCFG_SOURCES = f"{JAIR} NSR paper: Li et al. (2024), arXiv 2210.01603, abstract."
-TENTH = 7_779  # examples of 10k/train
+PCFG_EXAMPLES = 7_779  # of 10k/train
 
 FEW = {"examples": 10_000, "max_tokens": 13, "rounds": 5, "tested": 4_000}
 FIGURES = (*SUBSETS, "all")  # of a row of HINT
@@ -137,7 +139,7 @@ TABLES: dict[str, Table] = {
         "PCFG SET, accuracy against training size",
         (
             *(
-                Variant(f"{100 * count / TENTH:.1f}%", "pcfgset", {"fraction": count / TENTH})
+                Variant(f"{100 * count / PCFG_EXAMPLES:.1f}%", "pcfgset", {"fraction": count / PCFG_EXAMPLES})
                 for count in (500, 1000, 2000, 4000)
             ),
             Variant("all", "pcfgset"),
@@ -174,9 +176,9 @@ TABLES: dict[str, Table] = {
             label: {**FEW, **settings}
             for label, settings in (
                 ABLATIONS
+                | {"no recursion": {"recursion": False}}
+                | CONSTANTS
                 | {
-                    "no recursion": {"recursion": False},
-                    "constants may take dependents": {"constants": False},
                     "constants keep their identities": {"share_constants": False},
                     "no replay of unsolved expressions": {"replay": False},
                 }
@@ -228,14 +230,17 @@ TABLES: dict[str, Table] = {
     ),
     "hint-images-ablations": ImageTable(
         "HINT, drawn strokes, quick, ablations",
-        (
-            ImageVariant("default", False, QUICK),
-            ImageVariant("one reading of an input", False, {**QUICK, "considered": 1, "readings": 1}),
-            ImageVariant("no abduction over perception", False, {**QUICK, "abduce": "syntax semantics"}),
-            ImageVariant("no abduction over syntax", False, {**QUICK, "abduce": "perception semantics"}),
-            ImageVariant("no abduction over semantics", False, {**QUICK, "abduce": "perception syntax"}),
-            ImageVariant("no abduction, exact hits only", False, {**QUICK, "abduce": ""}),
-            ImageVariant("constants may take dependents", False, {**QUICK, "constants": False}),
+        tuple(
+            ImageVariant(label, False, {**QUICK, **settings})
+            for label, settings in (
+                DEFAULT
+                | {
+                    "one reading of an input": {"considered": 1, "readings": 1},
+                    "no abduction over perception": {"abduce": "syntax semantics"},
+                }
+                | ABDUCTION
+                | CONSTANTS
+            ).items()
         ),
     ),
     "hint-few-shot": FewShotTable("HINT, new words from few examples"),
@@ -307,12 +312,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "hint": ("hint-symbols", "hint-swap", "hint-long", "hint-induction"),
     "few-shot": ("hint-few-shot",),
     "ablations": ("scan-ablations", "pcfg-ablations", "hint-ablations", "hint-images-ablations"),
-    "images": (
-        "hint-images",
-        "hint-images-drawn",
-        "hint-images-bootstrap",
-        "hint-images-given",
-    ),
+    "images": ("hint-images", "hint-images-drawn", "hint-images-bootstrap", "hint-images-given"),
     "others": ("paper", "properties", "export"),
     **APART,
     "all": tuple(name for name in TABLES if not any(name in tables for tables in APART.values())),
