@@ -17,7 +17,7 @@ from nsr.reports.compositionality import JAIR, DeepTable, TestsTable
 from nsr.reports.export import ExportTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageTable, ImageVariant
-from nsr.reports.measurement import commit, machine
+from nsr.reports.measurement import commit, machine, write_outputs
 from nsr.reports.paper import PaperTable, Result
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records, to_csv
@@ -26,7 +26,7 @@ from nsr.reports.swap import SwapTable
 from nsr.reports.table_plots import PLOTS, draw
 from nsr.reports.tables import AccuracyTable, Failed, TaskVariant, Variant
 from nsr.reports.trainings import Runs, Session, Training
-from nsr.runs import to_json, unwritable, write_files
+from nsr.runs import to_json
 from nsr.tasks import pcfg, scan
 from nsr.tasks.hint import SUBSETS
 
@@ -386,15 +386,11 @@ def reproduce(
         flat = records(rows, trainings if getattr(table, "of_runs", False) else {}, runs)
         files = {"md": text.encode(), "json": to_json(data), "csv": to_csv(flat)}
         pictures = draw(name, table.title, rows, trainings, runs) if plots and name in PLOTS else {}
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_files(
-                out,
-                {f"{name}.{suffix}": content for suffix, content in files.items()}
-                | {f"{name}-{what}.png": content for what, content in pictures.items()},
-            )
-        except OSError as error:
-            raise unwritable(out, error) from None
+        write_outputs(
+            out,
+            {f"{name}.{suffix}": content for suffix, content in files.items()}
+            | {f"{name}-{what}.png": content for what, content in pictures.items()},
+        )
     return Reproduced(text, sum(isinstance(row, Failed) for row in rows))
 
 
