@@ -68,9 +68,10 @@ class InductionTable:
         rows = []
         for name in FUNCTIONS:
             for primitives in PRIMITIVES:
-                found, seconds, programs = zip(*(_induce(name, primitives, seed) for seed in seeds), strict=True)
-                share = 100 * statistics.mean(found)
-                rows.append(Induced(name, primitives, share, statistics.mean(seconds), programs[0]))
+                trials = [_induce(name, primitives, seed) for seed in seeds]
+                found = 100 * statistics.mean(right for right, _, _ in trials)
+                seconds = statistics.mean(each for _, each, _ in trials)
+                rows.append(Induced(name, primitives, found, seconds, trials[0][2]))
         return rows
 
     def to_markdown(self, rows: Sequence[Induced]) -> str:
