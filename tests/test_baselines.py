@@ -626,6 +626,17 @@ def test_of_images_the_table_says_how_well_each_is_read_by_itself(monkeypatch, t
     ]
 
 
+def test_a_defect_of_a_baseline_is_a_row(monkeypatch, tmp_path):
+    def broken(*arguments, **settings):
+        raise ValueError("no memory")
+
+    monkeypatch.setattr(baselines, "train_baseline", broken)
+    table = BaselineTable("Contest", (Contest("scan", "length"),), ("gru",))
+    untrained, row = table.measure([0], None, Runs(tmp_path))
+    assert "does not exist" in untrained.failed
+    assert (row.label, row.failed) == ("scan length, gru", "ValueError: no memory")
+
+
 def test_batches_hold_every_row_once_and_similar_lengths():
     lengths = list(itertools.islice(itertools.cycle(range(1, 8)), 700))
     rows = [[1] * length for length in lengths]
