@@ -140,7 +140,28 @@ def read_folder(folder: Path, editable: Collection[str] = EDITABLE) -> dict[str,
     for name in expected:
         if not FILE_NAME.fullmatch(name):
             raise RunError(f"{folder / MANIFEST} is damaged: {name!r} is not a file name")
-    return {name: _file(folder / name, checksum, name in editable) for name, checksum in expected.items()}
+    files = {name: _file(folder / name, checksum, name in editable) for name, checksum in expected.items()}
+    if version != __version__ and "config.json" in files:
+        _require_known_settings(parse_json(files["config.json"], folder / "config.json"), folder, version)
+    return files
+
+
+def _require_known_settings(config: Any, folder: Path, version: str) -> None:
+    """Refuse a setting that was added after this version; a new setting with a default does not raise FORMAT.
+
+    Raises:
+        RunError: there is one.
+    """
+    from nsr.learning.config import Config  # needs torch, which not all that write files do
+
+    known = {name for section in Config().to_json().values() for name in section}
+    with suppress(LookupError, TypeError, AttributeError):  # malformed: for who reads it to say
+        for name in (name for section in config["settings"].values() for name in section):
+            if name not in known:
+                raise RunError(
+                    f"{folder} was written by nsr {version} and has the setting {name!r}, which nsr {__version__} does "
+                    f"not know; read it with nsr {version} or newer"
+                )
 
 
 def _file(path: Path, checksum: str, editable: bool) -> bytes:

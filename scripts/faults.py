@@ -32,27 +32,31 @@ from typing import Any, NamedTuple
 import torch
 
 import nsr
-import nsr.reports.trees  # a process without rights may be unable to import what commands need)
+import nsr.reports.trees  # a process without rights may be unable to import what commands need
 from nsr.baselines.experiment import train_baseline
 from nsr.cli.main import main as command_line
 from nsr.errors import NSRError
 from nsr.experiment import load_and_tell
 from nsr.reports import reproduction
-from nsr.reports.measurement import commit, machine
-from nsr.reports.tables import AccuracyTable, Variant
+from nsr.reports.measurement import commit, machine, write_outputs
+from nsr.reports.tables import AccuracyTable, Variant, markdown
 from nsr.reports.trainings import Training, finished
-from nsr.runs import LOCK, to_json, write_files
+from nsr.runs import LOCK, MANIFEST, PROVENANCE, to_json
 from nsr.tasks import hint, make_task
 
 TIMES = ("seconds", "final", "total", "peak_memory_mb")  # of metrics and histories: differ each time
 SENTENCES = ("jump", "walk around left twice", "run after look", "turn opposite right and jump thrice")
 NOBODY = 65534
 TABLE = "faults"  # of two tiny runs
-SCAN = ["train", "scan", "--split", "length", "--max-tokens", "4"]
-HINT = ["train", "hint", "--max-tokens", "3", "--examples", "500"]
+SCAN = ["train", "scan", "--split", "length", "--max-tokens", "4", "--quiet"]
+HINT = ["train", "hint", "--max-tokens", "3", "--examples", "500", "--quiet"]
+SAME = "same as undisturbed"
 WRONG = "wrong answer"
 EPOCHS = 30  # of a baseline
 MARGIN = 8192  # bytes of a file's beginning and end, where its structure is
+
+
+Ended = tuple[int, list[str]]  # an exit status, and the lines on stderr
 
 
 class Child(NamedTuple):
@@ -61,7 +65,7 @@ class Child(NamedTuple):
     pid: int
     output: Path
 
-    def wait(self) -> tuple[int, list[str]]:
+    def wait(self) -> Ended:
         """Its exit status (negative for a signal), and the lines it printed on stderr."""
         status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         lines = self.output.read_text(encoding="utf-8").splitlines()
@@ -111,7 +115,7 @@ def start(arguments: Iterable[object], before: Callable[[], object] = lambda: No
     return fork(job)
 
 
-def run(arguments: Iterable[object], before: Callable[[], object] = lambda: None) -> tuple[int, list[str]]:
+def run(arguments: Iterable[object], before: Callable[[], object] = lambda: None) -> Ended:
     """Run a command of ``nsr`` to its end: its exit status, and the lines it printed on stderr."""
     return start(arguments, before).wait()
 
@@ -131,9 +135,9 @@ def content(folder: Path) -> dict[str, Any]:
         if name.endswith((".json", ".jsonl")) and data is not None:
             text = data.decode()
             data = without_times(list(map(json.loads, text.splitlines() if name.endswith("l") else [text])))
-        if path.name == "manifest.json":
+        if path.name == MANIFEST:
             data[0]["files"] = sorted(data[0]["files"])
-        if path.name == "provenance.json":
+        if path.name == PROVENANCE:
             del data[0]["sessions"]
         if data is not None:
             found[name] = data
@@ -162,14 +166,18 @@ class Fault:
     outcomes: Counter = field(default_factory=Counter)
     losses: list[str] = field(default_factory=list)
 
-    def count(self, survived: bool, outcome: str, case: object = "", times: int = 1) -> None:
-        """Take down what followed a fault, or several."""
+    def count(self, survived: bool, outcome: str, found: object, case: object, times: int = 1) -> None:
+        """Take down what followed a fault, or several: an outcome if it was survived, else what was found."""
         self.tried += times
-        self.outcomes[outcome] += times
+        self.outcomes[outcome if survived else f"{found}"] += times
         if survived:
             self.survived += times
         else:
-            self.losses.append(f"{case}: {outcome}")
+            self.losses.append(f"{case}: {found}")
+
+    def count_refused(self, ended: Ended, message: str, case: object) -> None:
+        """Take down whether a command was refused with a single line that says so."""
+        self.count(one_line(ended, message), "one line", ended, case)
 
     @property
     def lost(self) -> int:
@@ -198,7 +206,7 @@ class Attack:
         pairs.write_text(
             "".join(f"{a}{word}\t{' '.join(a.upper() * words[word])}\n" for a in "abcdefgh" for word in words)
         )
-        self.pairs = ["train", "pairs", "--train", pairs, "--test", pairs]
+        self.pairs = ["train", "pairs", "--train", pairs, "--test", pairs, "--quiet"]
         self.baseline = ["train-baseline", *self.pairs[1:], "--model", "gru", "--epochs", str(EPOCHS)]
         os.environ["NSR_CACHE"] = str(folder / "cache")
         make_task("scan").load("length")  # which is kept in memory, also of the processes that are forked
@@ -242,19 +250,23 @@ class Attack:
     def made(self, command: list[object]) -> Path:
         """The folder of an undisturbed run, which is made once."""
         if (name := str(command)) not in self.undisturbed:
-            folder, began = self.fresh(), time.perf_counter()
-            status, lines = run([*command, "--out", folder, "--quiet"])
-            if status:
-                raise SystemExit(f"{command}: {lines}")
-            self.undisturbed[name] = folder
-            self.seconds[name] = time.perf_counter() - began
+            self.undisturbed[name] = self.fresh()
+            self.run_undisturbed(name, [*command, "--out", self.undisturbed[name]])
         return self.undisturbed[name]
+
+    def run_undisturbed(self, name: str, command: list[object]) -> None:
+        """Run a command to its end, and keep the seconds that it takes."""
+        began = time.perf_counter()
+        status, lines = run(command)
+        if status:
+            raise SystemExit(f"{name}: {lines}")
+        self.seconds[name] = time.perf_counter() - began
 
     def interrupted(self, command: list[object]) -> Path:
         """The folder of a run that was killed after its first checkpoint."""
         folder = self.fresh()
-        child = start([*command, "--out", folder, "--quiet", "--checkpoint-seconds", "0"])
-        while not (folder / "checkpoint" / "manifest.json").is_file() and not child.ended:
+        child = start([*command, "--out", folder, "--checkpoint-seconds", "0"])
+        while not (folder / "checkpoint" / MANIFEST).is_file() and not child.ended:
             time.sleep(0.001)
         child.kill()
         return folder
@@ -268,16 +280,14 @@ class Attack:
         number = self.times(number)
         while fault.tried < number:
             folder, kills, amid = self.fresh(), 0, 0
-            often = ["--checkpoint-seconds", "0" if saving else "0.1"]
-            resume = [*command, "--out", folder, "--quiet", "--resume", *often]
+            resume = [*command, "--out", folder, "--resume", "--checkpoint-seconds", "0" if saving else "0.1"]
             for _ in range(self.random.choice((1, 2))):  # the second one is of a resumed run
                 child = start(resume)
                 self.wait_for_saving(child, folder) if saving else time.sleep(self.random.uniform(0, seconds))
                 kills += child.kill()
                 amid += unfinished(folder)
-            status, lines = run(resume)
-            same = status == 0 and content(folder) == expected
-            fault.count(same, "same as undisturbed" if same else f"{status}, {lines or 'differs'}", folder, kills)
+            ended = run(resume)
+            fault.count(ended[0] == 0 and content(folder) == expected, SAME, ended, folder, kills)
             if amid:
                 fault.outcomes["of which files were half-written"] += amid
             shutil.rmtree(folder, ignore_errors=True)
@@ -297,11 +307,8 @@ class Attack:
     @cached_property
     def whole_table(self) -> tuple[Path, Path]:
         """The folders of runs and tables of an undisturbed command."""
-        runs, out, began = self.fresh(), self.fresh(), time.perf_counter()
-        status, lines = run(self.table(runs, out))
-        if status:
-            raise SystemExit(f"table: {lines}")
-        self.seconds[TABLE] = time.perf_counter() - began
+        runs, out = self.fresh(), self.fresh()
+        self.run_undisturbed(TABLE, self.table(runs, out))
         return runs, out
 
     def table_killed(self, number: int) -> Fault:
@@ -316,9 +323,8 @@ class Attack:
                 time.sleep(self.random.uniform(0, seconds))
                 kills += child.kill()
                 wait_for_locks(runs)
-            status, lines = run(self.table(runs, out))
-            same = status == 0 and table_content(runs, out) == expected
-            fault.count(same, "same as undisturbed" if same else f"{status}, {lines or 'differs'}", runs, kills)
+            ended = run(self.table(runs, out))
+            fault.count(ended[0] == 0 and table_content(runs, out) == expected, SAME, ended, runs, kills)
         return fault
 
     # Disks and permissions
@@ -330,14 +336,14 @@ class Attack:
         for kilobytes in self.some([0, 4, 8, 16, 32, 64, 72, 80, 88, 96, 128, 144, 160, 176, 192, 224]):
             with self.disk(kilobytes) as (disk, limit, grow):
                 folder = disk / "run"
-                command = [*SCAN, "--out", folder, "--quiet", "--checkpoint-seconds", "0", "--resume"]
+                command = [*SCAN, "--out", folder, "--checkpoint-seconds", "0", "--resume"]
                 ended = run(command, limit)
                 grow()
                 again = run(command)
                 clear = ended[0] == 0 or one_line(ended, "cannot be written")
                 ok = clear and again[0] == 0 and content(folder) == expected
-                outcome = "one line; then same as undisturbed" if ended[0] else "fits"
-                fault.count(ok, outcome if ok else f"{ended}, {again}", f"{kilobytes} kB")
+                outcome = f"one line; then {SAME}" if ended[0] else "fits"
+                fault.count(ok, outcome, (ended, again), f"{kilobytes} kB")
         for name, command, files in self.writers():
             with self.disk(0) as (disk, limit, grow):
                 folder = disk / "out"
@@ -347,7 +353,7 @@ class Attack:
                 before = raw(folder)
                 ended = run([*command, folder, *(["--force"] if "generate" in command else [])], limit)
                 ok = one_line(ended, "cannot be written") and raw(folder) == before
-                fault.count(ok, "one line; what there was stays" if ok else f"{ended}", name)
+                fault.count(ok, "one line; what there was stays", ended, name)
         return fault
 
     def writers(self) -> list[tuple[str, list[object], list[str]]]:
@@ -367,41 +373,32 @@ class Attack:
         closed.mkdir()
         drop = become_nobody if self.root else lambda: None
         self.folder.chmod(0o755)
-        commands = [[*SCAN, "--quiet", "--out", closed / "run"], [*self.baseline, "--quiet", "--out", closed / "run"]]
+        resume = [*SCAN, "--out", cut, "--resume"]
+        commands = [[*SCAN, "--out", closed / "run"], [*self.baseline, "--out", closed / "run"]]
         commands += [[*command, closed / "out"] for _, command, _ in self.writers()]
-        commands += [
-            [*SCAN, "--quiet", "--out", cut, "--resume"],
-            ["explain", trained, "jump", "--out", closed / "a.svg"],
-        ]
+        commands += [resume, ["explain", trained, "jump", "--out", closed / "a.svg"]]
         read = [["predict", trained, "jump"], ["evaluate", trained], ["export", trained, "--out", closed / "out"]]
         before = [raw(each) for each in (trained, cut, closed)]
         for mode, wanted, tried in ((0o555, "cannot be written", commands), (0o000, "ermission denied", read)):
             for folder in (closed, trained, cut):
                 folder.chmod(mode)
             for command in tried:
-                ended = run(command, drop)
-                ok = one_line(ended, wanted)
-                fault.count(ok, "one line" if ok else f"{ended}", " ".join(map(str, command)))
+                fault.count_refused(run(command, drop), wanted, command)
             for folder in (closed, trained, cut):
                 folder.chmod(0o755)
-        for name in ("manifest.json", "config.json", "lexicon.nsr", "parser.safetensors"):
+        for name in (MANIFEST, "config.json", "lexicon.nsr", "parser.safetensors"):
             (trained / name).chmod(0)
-            ended = run(["predict", trained, "jump"], drop)
-            ok = one_line(ended, "cannot be read")
-            fault.count(ok, "one line" if ok else f"{ended}", name)
+            fault.count_refused(run(["predict", trained, "jump"], drop), "cannot be read", name)
             (trained / name).chmod(0o644)
         if self.root:
             with self.disk(4096) as (disk, _, _):
                 remount(disk, "ro")
-                for _, command, _ in self.writers():
-                    ended = run([*command, disk / "out"])
-                    ok = one_line(ended, "cannot be written")
-                    fault.count(ok, "one line" if ok else f"{ended}", command)
-                ended = run([*SCAN, "--quiet", "--out", disk / "run"])
-                fault.count(one_line(ended, "cannot be written"), "one line", ended)
-        same = before == [raw(each) for each in (trained, cut, closed)]
-        status, _ = run([*SCAN, "--quiet", "--out", cut, "--resume"])
-        fault.count(same and status == 0 and content(cut) == content(trained), "then same as undisturbed", cut)
+                for command in [*(command for _, command, _ in self.writers()), [*SCAN, "--out"]]:
+                    fault.count_refused(run([*command, disk / "out"]), "cannot be written", command)
+        changed = before != [raw(each) for each in (trained, cut, closed)]
+        ended = run(resume)
+        same = not changed and ended[0] == 0 and content(cut) == content(trained)
+        fault.count(same, f"then {SAME}", "files have changed" if changed else ended, cut)
         return fault
 
     @contextmanager
@@ -444,7 +441,7 @@ class Attack:
                     survived, found = "\n" not in str(error), "one line"
                 except Exception as error:
                     survived, found = False, f"{type(error).__name__}: {error}"
-                fault.count(survived, found, f"{name}, {how}")
+                fault.count(survived, found, found, f"{name}, {how}")
                 shutil.rmtree(copy.parent)
         return fault
 
@@ -470,14 +467,20 @@ class Attack:
             path.write_bytes(damage)
             found = hint._read_cache(path)
             survived = found is None or arrays_of(found) == expected
-            fault.count(survived, "made anew" if found is None else "the same" if survived else "wrong data", how)
+            fault.count(survived, "made anew" if found is None else "the same", WRONG, how)
         hint.expressions.cache_clear()
         found = hint.expressions()  # of the file that was damaged last
         ok = arrays_of(found) == expected == arrays_of(hint._read_cache(path))
-        fault.count(ok, "made anew" if ok else "wrong data", "written again")
+        fault.count(ok, "made anew", WRONG, "written again")
         return fault
 
     # Two processes
+
+    def run_twice(self, command: list[object]) -> list[Ended]:
+        """Run a command, and soon after once more beside it; how the second and the first ended."""
+        first = start(command)
+        time.sleep(self.random.uniform(0, 0.2))
+        return [start(command).wait(), first.wait()]
 
     def two_train(self, number: int) -> Fault:
         """Two processes train, resume or train a baseline in one folder at once."""
@@ -486,14 +489,12 @@ class Attack:
             expected = content(self.made(command))
             for _ in range(self.times(number)):
                 folder = self.interrupted(command) if begun else self.fresh()
-                options = ["--out", folder, "--quiet", "--checkpoint-seconds", "0", *(["--resume"] if begun else [])]
-                first = start([*command, *options])
-                time.sleep(self.random.uniform(0, 0.2))
-                ended = [start([*command, *options]).wait(), first.wait()]
+                options = ["--out", folder, "--checkpoint-seconds", "0", *(["--resume"] if begun else [])]
+                ended = self.run_twice([*command, *options])
                 refused = [one_line(each, "another process is training|is not empty") for each in ended]
                 right = sum(status == 0 for status, _ in ended) + sum(refused) == 2 and content(folder) == expected
                 outcome = "one trains, the other is refused" if any(refused) else "both have it"
-                fault.count(right, outcome if right else f"{ended}", folder)
+                fault.count(right, outcome, ended, folder)
         return fault
 
     def two_tables(self, number: int) -> Fault:
@@ -502,13 +503,11 @@ class Attack:
         expected = table_content(*self.whole_table)
         for _ in range(self.times(number)):
             runs, out = self.fresh(), self.fresh()
-            first = start(self.table(runs, out))
-            time.sleep(self.random.uniform(0, 0.2))
-            ended = [start(self.table(runs, out)).wait(), first.wait()]
+            ended = self.run_twice(self.table(runs, out))
             again = run(self.table(runs, out))
             right = {status for status, _ in ended} <= {0, 1} and again[0] == 0
             right = right and table_content(runs, out) == expected
-            fault.count(right, "called again it is whole" if right else f"{ended}", runs)
+            fault.count(right, "called again it is whole", (*ended, again), runs)
         return fault
 
     def two_fill_the_cache(self, number: int) -> Fault:
@@ -521,7 +520,7 @@ class Attack:
             ended = [each.wait() for each in [fork(lambda: drawn_again(expected)) for _ in range(2)]]
             left = sorted(each.name for each in path.parent.iterdir())
             right = ended == [(0, [])] * 2 and arrays_of(hint._read_cache(path)) == expected and left == [path.name]
-            fault.count(right, "both have the data" if right else f"{ended}, {left}", path)
+            fault.count(right, "both have the data", (ended, left), path)
         return fault
 
 
@@ -552,7 +551,7 @@ def resumed_as(folder: Path) -> Callable[[Path], str]:
 
     def outcome(damaged: Path) -> str:
         nsr.train("scan", "length", max_tokens=4, out=damaged.parent, resume=True)
-        return "same as undisturbed" if content(damaged.parent) == expected else WRONG
+        return SAME if content(damaged.parent) == expected else WRONG
 
     return outcome
 
@@ -574,7 +573,7 @@ def used_as(folder: Path) -> Callable[[Path], str]:
     training = Training("scan", folder.name.split("-")[1], int(folder.name.split("-")[2]), {"max_tokens": 2})
 
     def files(path: Path) -> dict[str, bytes]:
-        return {each.name: each.read_bytes() for each in path.iterdir() if each.name != "manifest.json"}
+        return {name: each for name, each in raw(path).items() if name != MANIFEST}
 
     expected = files(folder)
 
@@ -611,7 +610,7 @@ def wait_for_locks(runs: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX)
 
 
-def one_line(ended: tuple[int, list[str]], message: str) -> bool:
+def one_line(ended: Ended, message: str) -> bool:
     """Whether a command failed with a single line on stderr that says so."""
     status, lines = ended
     return status == 2 and len(lines) == 1 and re.search(message, lines[0]) is not None
@@ -635,15 +634,15 @@ def limit_files(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-def markdown(faults: list[Fault], footer: str) -> str:
+def to_markdown(faults: list[Fault], footer: str) -> str:
     """All faults as a table, above a line that says where they come from."""
-    rows = ["| kind | tried | survived | lost | what followed |", "|---|---|---|---|---|"]
+    rows = []
     for each in faults:
         followed = "; ".join(f"{outcome} ({count})" for outcome, count in sorted(each.outcomes.items()))
-        rows.append(f"| {each.kind} | {each.tried} | {each.survived} | {each.lost} | {followed} |")
-    tried, survived = sum(each.tried for each in faults), sum(each.survived for each in faults)
-    rows.append(f"| all | {tried} | {survived} | {tried - survived} | |")
-    return "\n".join(["### Faults tried", "", *rows, "", footer, ""])
+        rows.append((each.kind, str(each.tried), str(each.survived), str(each.lost), followed))
+    sums = (str(sum(getattr(each, name) for each in faults)) for name in ("tried", "survived", "lost"))
+    header = ("kind", "tried", "survived", "lost", "what followed")
+    return markdown("Faults tried", header, [*rows, ("all", *sums)], footer)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -669,12 +668,11 @@ def main(arguments: list[str] | None = None) -> int:
     share = "a tenth of the faults, none of HINT; " if given.quick else ""
     where = f"{cpu}, {cores} cores, {platform}"
     footer = f"{share}seed {given.seed}; commit {about['commit']}; {where}; {about['seconds']:.0f} s"
-    text = markdown(found, footer)
+    text = to_markdown(found, footer)
     print(text, end="")
     if out is not None:
         rows = [{**vars(each), "outcomes": dict(each.outcomes), "lost": each.lost} for each in found]
-        out.mkdir(parents=True, exist_ok=True)
-        write_files(out, {"faults.md": text.encode(), "faults.json": to_json({**about, "faults": rows})})
+        write_outputs(out, {"faults.md": text.encode(), "faults.json": to_json({**about, "faults": rows})})
     return int(any(fault.lost for fault in found))
 
 

@@ -21,7 +21,6 @@ import tempfile
 import time
 import traceback
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,7 +34,6 @@ ROUND = 500  # examples that hypothesis makes in a row
 LONGEST = 1 << 17  # bytes of a mutated case
 KEPT = 20  # lost cases of a target that are written down
 PATIENCE = 20  # so many times the seconds of a processor that a case may take, on a busy machine or waiting
-ENGINES = ("hypothesis", "atheris")
 HEADER = ("target", "what is attacked", "cases", "survived", "lost", "seconds", "peak MB")
 
 
@@ -50,6 +48,21 @@ class Outcome:
     lost: int = 0
     seconds: float = 0.0
     peak_mb: float = 0.0
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """A row of the table, as HEADER says; a sum of targets has no peak."""
+        counts = f"{self.cases:,}", f"{self.cases - self.lost:,}", str(self.lost)
+        return self.target, self.summary, *counts, f"{self.seconds:.0f}", f"{self.peak_mb:.0f}" if self.peak_mb else ""
+
+    def write(self, path: Path) -> None:
+        """Leave it in a file, for another process."""
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Outcome:
+        """The inverse of :meth:`write`."""
+        return cls(**json.loads(path.read_bytes()))
 
 
 class TooLong(BaseException):
@@ -155,8 +168,34 @@ def mutate(case: bytes, others: list[bytes], words: tuple[bytes, ...], rng: rand
     return case[:LONGEST]
 
 
-def by_hypothesis(attack: Attack, seed: int) -> None:
-    """Structured cases by hypothesis, and mutations of these and of valid ones."""
+def by_hypothesis(name: str, seed: int, cases: int, seconds: float, lost: Path | None) -> Outcome:
+    """Cases by hypothesis, in a forked process, so that the peak of its memory is its own.
+
+    Raises:
+        ConfigError: the process died.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder) / "outcome.json"
+        if not (child := os.fork()):
+            status = 1
+            try:
+                attack = Attack(name, Path(folder), cases, seconds, lost)
+                structured(attack, seed)
+                attack.finish("hypothesis").write(told)
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        if status or not told.exists():
+            raise ConfigError(f"the process that tried the cases died with status {status}")
+        return Outcome.read(told)
+
+
+def structured(attack: Attack, seed: int) -> None:
+    """Try structured cases, and mutations of these and of valid ones."""
     import hypothesis
     from hypothesis import HealthCheck, Phase, given
     from hypothesis import strategies as st
@@ -204,7 +243,7 @@ def by_atheris(name: str, seed: int, cases: int, seconds: float, lost: Path | No
                 print(line, file=sys.stderr)
         if not told.exists():
             raise ConfigError(f"atheris died: {' '.join(done.stderr.splitlines()[-1:])}")
-        return Outcome(**json.loads(told.read_bytes()))
+        return Outcome.read(told)
 
 
 def guided(name: str, seed: int, cases: int, seconds: float, lost: Path | None, told: Path) -> None:
@@ -222,7 +261,7 @@ def guided(name: str, seed: int, cases: int, seconds: float, lost: Path | None, 
         def one(case: bytes) -> None:
             attack.attempt(case)
             if attack.done:
-                told.write_text(json.dumps(asdict(attack.finish("atheris"))), encoding="utf-8")
+                attack.finish("atheris").write(told)
                 os._exit(0)
 
         flags = ["-runs=-1", f"-seed={seed % 2**31 + 1}", "-max_len=4096", "-handle_alrm=0", "-rss_limit_mb=0"]
@@ -249,28 +288,7 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def in_process(work: Callable[[], Outcome]) -> Outcome:
-    """What is returned by work in a forked process, so that the peak of its memory is its own.
-
-    Raises:
-        ConfigError: it died.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "outcome.json"
-        if not (child := os.fork()):
-            status = 1
-            try:
-                told.write_text(json.dumps(asdict(work())), encoding="utf-8")
-                status = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stderr.flush()
-                os._exit(status)
-        _, status = os.waitpid(child, 0)
-        if status or not told.exists():
-            raise ConfigError(f"the process that tried the cases died with status {status}")
-        return Outcome(**json.loads(told.read_bytes()))
+ENGINES = {"hypothesis": by_hypothesis, "atheris": by_atheris}
 
 
 def report(outcomes: list[Outcome], seed: int, source: str) -> tuple[str, dict[str, object]]:
@@ -279,21 +297,8 @@ def report(outcomes: list[Outcome], seed: int, source: str) -> tuple[str, dict[s
 
     from nsr.reports.measurement import machine
 
-    rows = [
-        (
-            each.target,
-            each.summary,
-            f"{each.cases:,}",
-            f"{each.cases - each.lost:,}",
-            str(each.lost),
-            f"{each.seconds:.0f}",
-            f"{each.peak_mb:.0f}",
-        )
-        for each in outcomes
-    ]
-    cases, lost = (sum(getattr(each, name) for each in outcomes) for name in ("cases", "lost"))
-    seconds = sum(each.seconds for each in outcomes)
-    rows.append(("all", "", f"{cases:,}", f"{cases - lost:,}", str(lost), f"{seconds:.0f}", ""))
+    cases, lost, seconds = (sum(getattr(each, name) for each in outcomes) for name in ("cases", "lost", "seconds"))
+    rows = [each.cells for each in (*outcomes, Outcome("all", "", "", cases, lost, seconds))]
     engines = ", ".join(dict.fromkeys(each.engine for each in outcomes))
     limits = ", ".join(f"{name} {TARGETS[name].seconds:g}" for name in dict.fromkeys(each.target for each in outcomes))
     host = machine()
@@ -328,7 +333,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cases", type=int, default=CASES, metavar="N", help=f"over all targets (default {CASES})")
     parser.add_argument("--seconds", type=float, default=1e6, metavar="X", help="at most, for each target")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0])
+    parser.add_argument("--engine", choices=ENGINES, default="hypothesis")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write fuzz.md, fuzz.json and lost/ there")
     parser.add_argument("--replay", type=Path, metavar="FILE", help="try one lost case, named TARGET-NUMBER")
     parser.add_argument("--outcome", type=Path, help=argparse.SUPPRESS)  # of the process that atheris takes over
@@ -340,39 +345,30 @@ def main(arguments: list[str] | None = None) -> int:
             guided(given.targets[0], given.seed, given.cases, given.seconds, given.lost, given.outcome)
         from fuzz_targets import TARGETS
 
-        from nsr.reports.measurement import commit
+        from nsr.reports.measurement import commit, write_outputs
+        from nsr.runs import to_json
 
-        unknown = set(given.targets).difference(TARGETS)
+        names = given.targets or list(TARGETS)
+        if given.replay is not None:
+            names = [given.replay.name.partition("-")[0]]
+        unknown = set(names).difference(TARGETS)
         if unknown:
             raise ConfigError(f"unknown target {min(unknown)!r}; known targets: {', '.join(TARGETS)}")
         if given.replay is not None:
             with tempfile.TemporaryDirectory() as folder:
-                target = TARGETS[given.replay.name.partition("-")[0]]
+                target = TARGETS[names[0]]
                 target.examples(Path(folder))
                 target.attempt(given.replay.read_bytes(), Path(folder))
             return 0
-        names = given.targets or list(TARGETS)
         total = sum(TARGETS[name].share for name in names)
         source, outcomes = commit(), []
         for name in names:
             cases = max(1, round(given.cases * TARGETS[name].share / total))
-            if given.engine == "atheris":
-                outcomes.append(by_atheris(name, given.seed, cases, given.seconds, lost))
-            else:
-
-                def work(name: str = name, cases: int = cases) -> Outcome:
-                    with tempfile.TemporaryDirectory() as folder:
-                        attack = Attack(name, Path(folder), cases, given.seconds, lost)
-                        by_hypothesis(attack, given.seed)
-                        return attack.finish("hypothesis")
-
-                outcomes.append(in_process(work))
+            outcomes.append(ENGINES[given.engine](name, given.seed, cases, given.seconds, lost))
             print(f"{name}: {outcomes[-1].cases} cases, {outcomes[-1].lost} lost", file=sys.stderr, flush=True)
             text, told = report(outcomes, given.seed, source)
             if given.out is not None:
-                given.out.mkdir(parents=True, exist_ok=True)
-                (given.out / "fuzz.md").write_text(text, encoding="utf-8")
-                (given.out / "fuzz.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+                write_outputs(given.out, {"fuzz.md": text.encode(), "fuzz.json": to_json(told)})
     except NSRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -68,10 +68,21 @@ class Target:
     seconds: float = 5.0
 
 
+def joined(*parts: SearchStrategy[str]) -> SearchStrategy[str]:
+    """These parts behind each other."""
+    return st.tuples(*parts).map("".join)
+
+
+def framed(*parts: int | str) -> bytes:
+    """A case: leading numbers as bytes, which say what the text is for, then the text."""
+    return b"".join(bytes([part]) if isinstance(part, int) else part.encode() for part in parts)
+
+
 # Programs
 
 TOKENS = ('"A"', '"I_TURN_LEFT"', '"é ✓"', '"\\u00e4\\n"')
 ATOMS = (*TOKENS, "x0", "x1", "x2", "x9", "self", "nil", "empty", "item", "rest", "_", "0", "7", "-1", "9" * 18)
+SUM = "(fix (if0 x1 x0 (incr (rec x0 (decr0 x1)))))"
 NAMES = ("cons", "append", "car", "cdr", "reverse", "incr", "decr0", "if0", "fix", "rec", "fold", "apply", '"+"', '"f"')
 
 
@@ -117,11 +128,7 @@ def number_terms() -> SearchStrategy[str]:
         return (
             calls(st.sampled_from(("incr", "decr0")), inner)
             | calls(st.just("if0"), inner, inner, inner)
-            | calls(
-                st.sampled_from(("rec", '"+"', '"f"', "apply (fix (if0 x1 x0 (incr (rec x0 (decr0 x1)))))")),
-                inner,
-                inner,
-            )
+            | calls(st.sampled_from(("rec", '"+"', '"f"', f"apply {SUM}")), inner, inner)
         )
 
     inner = st.recursive(st.sampled_from(("0", "3", "x0", "x1", "9" * 18)), more, max_leaves=16)
@@ -133,19 +140,14 @@ def terms() -> SearchStrategy[str]:
     return st.one_of(list_terms(), number_terms(), loose_terms())
 
 
-def framed(code: int, arity: int, text: str) -> bytes:
-    """A case of the target ``programs``."""
-    return bytes([code, arity]) + text.encode()
-
-
 PROGRAMS = {
     0: ('(cons "I_JUMP" nil)', "(append x0 (append x0 x0))", "(cons (car x0) (cdr x1))", "empty", "(cons self x0)"),
     1: ("(reverse (append x0 (reverse x1)))", "(append (append x0 x0) (append x0 x0))"),
     2: ("(fold x0 nil (append rest (cons item nil)))", "(fold x0 (fold x1 nil (append rest rest)) (append rest rest))"),
     3: (
-        "(fix (if0 x1 x0 (incr (rec x0 (decr0 x1)))))",
+        SUM,
         "(fix (if0 x0 x1 (rec (decr0 x0) (rec (decr0 x0) (incr x1)))))",
-        "(apply (fix (if0 x1 x0 (incr (rec x0 (decr0 x1))))) x0 2)",
+        f"(apply {SUM} x0 2)",
         "(fix (rec (incr x0) x1))",
         "(if0 x0 (incr (incr 999999999999999999)) (decr0 x1))",
     ),
@@ -182,7 +184,7 @@ LEXICONS = {
     0: '"jump" = (cons "I_JUMP" nil)\nx0 "left" = (cons "I_TURN_LEFT" x0)\nx0 "after" x1 = (append x1 x0)\n'
     '"," = empty\n"prepend" x0 _ x1 = (append x1 x0)\n',
     2: '"reverse" x0 = (fold x0 nil (append rest (cons item nil)))\n"<literal>" = (cons self nil)  # itself\n',
-    3: '"one" = 1\nx0 "+" x1 = (fix (if0 x1 x0 (incr (rec x0 (decr0 x1)))))\n'
+    3: f'"one" = 1\nx0 "+" x1 = {SUM}\n'
     'x0 "*" x1 = (fix (if0 x1 0 ("+" x0 (rec x0 (decr0 x1)))))\n'
     '"^" x0 x1 = (fix (if0 x1 1 ("*" x0 (rec x0 (decr0 x1)))))\n',
 }
@@ -193,9 +195,7 @@ def lexicon_texts() -> SearchStrategy[bytes]:
     name = st.sampled_from(('"+"', '"f"', '"jump"', '"*"', '","', '"é"'))
     frame = st.sampled_from(("{}", "{} x0", "x0 {}", "x0 {} x1", "{} x0 _ x1", "_ {}", "x0 {} x1 x2", "x1 {} x0"))
     entry = st.tuples(frame, name, terms()).map(lambda each: f"{each[0].format(each[1])} = {each[2]}\n")
-    return st.tuples(st.integers(0, 3), st.lists(entry, max_size=5).map("".join)).map(
-        lambda each: bytes([each[0]]) + each[1].encode()
-    )
+    return st.tuples(st.integers(0, 3), st.lists(entry, max_size=5).map("".join)).map(lambda each: framed(*each))
 
 
 def try_lexicon(case: bytes, folder: Path) -> None:
@@ -219,25 +219,17 @@ SENTENCES = ("jump twice", "walk and look", "é  ✓", "1 2 3", '"', "\ufeffx")
 def pair_files() -> SearchStrategy[bytes]:
     """Files of pairs near valid ones: a kind, then the content."""
     side = st.sampled_from((*SENTENCES, "", " ", "7", "9" * 19, "1e9"))
-    line = st.tuples(side, st.sampled_from(("\t", "\t\t", " ", "\t")), side, st.sampled_from(("\n", "\r\n", ""))).map(
-        "".join
-    )
+    line = joined(side, st.sampled_from(("\t", "\t\t", " ", "\t")), side, st.sampled_from(("\n", "\r\n", "")))
     plain = st.recursive(
         st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | side,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(side, inner, max_size=2),
         max_leaves=4,
     )
-    item = st.fixed_dictionaries({"input": side | st.lists(side, max_size=3) | plain, "output": plain}).map(
-        json.dumps
-    ) | plain.map(json.dumps)
-    return st.one_of(
-        st.tuples(st.sampled_from((b"\0", b"\2")), st.lists(line, max_size=4).map("".join).map(str.encode)).map(
-            b"".join
-        ),
-        st.tuples(st.sampled_from((b"\1", b"\3")), st.lists(item, max_size=4).map("\n".join).map(str.encode)).map(
-            b"".join
-        ),
-    )
+    pair = st.fixed_dictionaries({"input": side | st.lists(side, max_size=3) | plain, "output": plain})
+    item = (pair | plain).map(json.dumps)
+    tsv = joined(st.sampled_from("\0\2"), st.lists(line, max_size=4).map("".join))
+    jsonl = joined(st.sampled_from("\1\3"), st.lists(item, max_size=4).map("\n".join))
+    return (tsv | jsonl).map(str.encode)
 
 
 def try_pairs(case: bytes, folder: Path) -> None:
@@ -304,8 +296,8 @@ def sentences() -> SearchStrategy[bytes]:
         lambda each: each[0] * each[1] + each[2]
     )
     return st.one_of(
-        st.lists(word, max_size=12).map(lambda each: b"\0" + " ".join(each).encode()),
-        st.lists(slow, max_size=3).map(lambda each: b"\1" + " ".join(each).encode()),
+        st.lists(word, max_size=12).map(lambda each: framed(0, " ".join(each))),
+        st.lists(slow, max_size=3).map(lambda each: framed(1, " ".join(each))),
     )
 
 
@@ -320,14 +312,8 @@ def try_sentence(case: bytes, folder: Path) -> None:
 
 # Run folders
 
-LOADED = (
-    "config.json",
-    "vocabulary.json",
-    "lexicon.nsr",
-    "grammar.json",
-    "parser.safetensors",
-    "perception.safetensors",
-)
+LOADED = ("config.json", "vocabulary.json", "lexicon.nsr", "grammar.json")
+LOADED += ("parser.safetensors", "perception.safetensors")
 CHANGED = (*LOADED, "syntax.lark", "metrics.json", MANIFEST)
 GIVEN = 3  # the run with a user's grammar
 WORDS = ("jump", "walk", "left", "twice", "after", "and")
@@ -388,7 +374,7 @@ def json_values() -> SearchStrategy[object]:
 def run_cases() -> SearchStrategy[bytes]:
     """A run, a file of it, and how its JSON is changed: a marker, then a place and a value."""
     return st.tuples(st.integers(0, 2), st.sampled_from((0, 1, 3, 7, 8)), st.integers(0, 200), json_values()).map(
-        lambda each: bytes([each[0], each[1] | 0x80]) + json.dumps([each[2], each[3]]).encode()
+        lambda each: framed(each[0], each[1] | 0x80, json.dumps(each[2:]))
     )
 
 
@@ -421,7 +407,7 @@ def try_run(case: bytes, folder: Path) -> None:
             place, value = json.loads(content)
             content = json.dumps(replaced(json.loads((run / file).read_bytes()), place, value)).encode()
     (run / file).write_bytes(content)
-    if file in (*LOADED, "syntax.lark") and file != "lexicon.nsr":
+    if file in {*LOADED, "syntax.lark"} - {"lexicon.nsr"}:
         manifest = json.loads((run / MANIFEST).read_bytes())
         manifest["files"][file] = hashlib.sha256(content).hexdigest()
         (run / MANIFEST).write_bytes(to_json(manifest))
@@ -487,20 +473,11 @@ def header(shape: tuple[int, ...], kind: str) -> bytes:
 
 def image_examples(folder: Path) -> list[bytes]:
     """Files of symbols and of single images; the first byte says which."""
-    forms = (
-        ("PNG", "L"),
-        ("PNG", "RGBA"),
-        ("PNG", "P"),
-        ("JPEG", "RGB"),
-        ("BMP", "RGB"),
-        ("GIF", "P"),
-        ("TIFF", "L"),
-        ("PPM", "RGB"),
-    )
+    forms = ("PNG L", "PNG RGBA", "PNG P", "JPEG RGB", "BMP RGB", "GIF P", "TIFF L", "PPM RGB")
     return [
         b"\0" + npz(symbol_arrays()),
         b"\2" + npz(symbol_arrays()),
-        *(b"\1" + picture(form, mode=mode) for form, mode in forms),
+        *(b"\1" + picture(form, mode=mode) for form, mode in map(str.split, forms)),
         b"\1%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 45 45\n%%EndComments\nshowpage\n",
     ]
 
@@ -565,13 +542,7 @@ def command_lines() -> SearchStrategy[bytes]:
     """Arguments between null bytes; often a command and what it must have."""
     starts = ["predict words jump", "explain words jump", "evaluate words", "evaluate words --test test.tsv"]
     starts += ["train scan --quiet", "train pairs --train train.tsv --test test.tsv --quiet", "train hint --quiet"]
-    starts += [
-        "train-baseline scan --model lstm",
-        "table",
-        "data list",
-        "data verify scan",
-        "data generate scan --out made",
-    ]
+    starts += ["train-baseline scan --model lstm", "data verify scan", "data generate scan --out made"]
     starts += ["export words --out exported", *COMMANDS, *(f"data {each}" for each in data.COMMANDS), ""]
     return st.tuples(st.sampled_from(starts), st.lists(st.sampled_from(ARGUMENTS), max_size=5)).map(
         lambda each: "\0".join([*each[0].split(), *each[1]]).encode(errors="surrogateescape")
@@ -589,12 +560,8 @@ def command_examples(folder: Path) -> list[bytes]:
     (place / "bad.lark").write_text("start: (")
     for name in ("words", "numbers"):
         shutil.copytree(base_runs(folder)[name], place / name, dirs_exist_ok=True)
-    lines = [
-        "predict words jump --json",
-        "explain words jump --format svg",
-        "evaluate words --test test.tsv",
-        "data list",
-    ]
+    lines = ["predict words jump --json", "explain words jump --format svg"]
+    lines += ["evaluate words --test test.tsv", "data list"]
     return [each.replace(" ", "\0").encode() for each in lines]
 
 
@@ -679,7 +646,7 @@ TARGETS: dict[str, Target] = {
     "lexicons": Target(
         "text of lexicon.nsr; what can be read is run",
         0.012,
-        lambda folder: [bytes([code]) + text.encode() for code, text in LEXICONS.items()],
+        lambda folder: [framed(code, text) for code, text in LEXICONS.items()],
         lexicon_texts(),
         try_lexicon,
         tuple(each.encode() for each in (*ATOMS, *NAMES, " = ", "\n", "(", ")", '"jump"')),
@@ -695,22 +662,7 @@ TARGETS: dict[str, Target] = {
         ],
         pair_files(),
         try_pairs,
-        (
-            b"\t",
-            b"\n",
-            b"\r\n",
-            b'"',
-            b"{",
-            b"}",
-            b"[",
-            b"]",
-            b"null",
-            b"1e999",
-            b"\xef\xbb\xbf",
-            b"[" * 3000,
-            b"9" * 5000,
-            b"\\ud800",
-        ),
+        (b"\t", b"\n", b"\r\n", b"\xef\xbb\xbf", b"[" * 3000, b"9" * 5000, *rb'" { } [ ] null 1e999 \ud800'.split()),
     ),
     "grammars": Target(
         "grammars of users, --syntax FILE.lark",
@@ -735,22 +687,7 @@ TARGETS: dict[str, Target] = {
         run_examples,
         run_cases(),
         try_run,
-        (
-            b"{",
-            b"}",
-            b"[",
-            b"]",
-            b",",
-            b"null",
-            b"1e999",
-            b"9" * 40,
-            b"-1",
-            b'"..", ',
-            b"\\u0000",
-            b"\\ud800",
-            b"true",
-            b"1000000",
-        ),
+        (b"9" * 40, b'"..", ', *rb"{ } [ ] , null 1e999 -1 \u0000 \ud800 true 1000000".split()),
         10.0,
     ),
     "images": Target(

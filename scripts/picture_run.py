@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 import nsr
-from nsr.errors import ConfigError, NSRError, RunError
+from nsr.errors import ConfigError, NSRError
 from nsr.experiment import examples_of
 from nsr.recognition import Recognition
+from nsr.reports.measurement import write_outputs
 from nsr.reports.plots import require_matplotlib
 from nsr.reports.recognition import confusion_plot, contact_sheet
 from nsr.reports.trees import to_svg
-from nsr.runs import write_file
 
 ERRORS = 48  # on the contact sheet
 
@@ -53,12 +53,7 @@ def _draw(given: argparse.Namespace) -> None:
         "errors.png": _errors(model, examples, seen),
         "explained.svg": _explained(model, given.explain),
     }
-    try:
-        given.out.mkdir(parents=True, exist_ok=True)
-        for name, content in pictures.items():
-            write_file(given.out / name, content)
-    except OSError as error:
-        raise RunError(f"{given.out} cannot be written: {error.strerror or error}") from None
+    write_outputs(given.out, pictures)
     print(f"symbols by themselves  {seen.accuracy(seen.alone):.2f}%")
     print(f"symbols read jointly   {jointly:.2f}%")
     print("\n".join(str(given.out / name) for name in pictures))

@@ -482,8 +482,9 @@ def test_some_cases_of_each_kind_survive():
     assert re.search(r"^\| all \|  \| 2,000 \| 2,000 \| 0 \|", done.stdout, re.M)
 
 
-def test_a_target_that_does_not_exist_is_named():
-    done = fuzz("nosuch")
+@pytest.mark.parametrize("arguments", [["nosuch"], ["--replay", "nosuch-0"]])
+def test_a_target_that_does_not_exist_is_named(arguments):
+    done = fuzz(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: unknown target 'nosuch'; known targets: programs")
 

@@ -547,9 +547,6 @@ def test_the_table_has_a_row_for_each_model(monkeypatch, tmp_path):
         return {"train": {"used": examples or 16}, "assumptions": {"data": "generated"}}
 
     class Learner(Runs):
-        def complete(self, trainings):
-            """Nothing is trained."""
-
         def load(self, training):
             seconds = {"total": 9.0, "evaluate": 2.0}
             found = results(training.settings.get("examples"))
@@ -571,7 +568,7 @@ def test_the_table_has_a_row_for_each_model(monkeypatch, tmp_path):
 
     folders = []
     monkeypatch.setattr(baselines, "train_baseline", baseline)
-    contests = Contest("scan", "length"), Contest("hint", "hint", 40_000, official=False)
+    contests = Contest("scan", "length"), Contest("hint", "hint", 40_000, generated=True)
     table = BaselineTable("Contest", contests, ("lstm", "gru"))
     rows = table.measure([0, 1], None, Learner(tmp_path))
     assert [(row.label, row.model) for row in rows] == [
@@ -597,10 +594,8 @@ def test_of_images_the_table_says_how_well_each_is_read_by_itself(monkeypatch, t
         }
 
     class Learner(Runs):
-        def complete(self, trainings):
-            asked.extend(each.settings for each in trainings)
-
         def load(self, training):
+            asked.append(training.settings)
             return SimpleNamespace(metrics={**results(90.0), "seconds": {"total": 9.0, "evaluate": 2.0}})
 
     def baseline(task, model, split, **settings):
@@ -610,7 +605,7 @@ def test_of_images_the_table_says_how_well_each_is_read_by_itself(monkeypatch, t
 
     monkeypatch.setattr(baselines, "train_baseline", baseline)
     monkeypatch.setattr(baselines, "read_separately", lambda model: 80.0)
-    contest = Contest("hint", "hint", 9, official=False, images=True, given={"syntax": "given"})
+    contest = Contest("hint", "hint", 9, generated=True, images=True, given={"syntax": "given"})
     table = BaselineTable("Contest", (contest,), ("ablkit",), minutes=5, note="Note.")
     (tmp_path / "hint").mkdir()
     (tmp_path / "hint" / "handwriting.npz").write_bytes(b"")
@@ -629,6 +624,17 @@ def test_of_images_the_table_says_how_well_each_is_read_by_itself(monkeypatch, t
         (f"hint, images, {model}", "needs hint/handwriting.npz; name its folder by --data-dir")
         for model in ("nsr", "ablkit")
     ]
+
+
+def test_a_defect_of_a_baseline_is_a_row(monkeypatch, tmp_path):
+    def broken(*arguments, **settings):
+        raise ValueError("no memory")
+
+    monkeypatch.setattr(baselines, "train_baseline", broken)
+    table = BaselineTable("Contest", (Contest("scan", "length"),), ("gru",))
+    untrained, row = table.measure([0], None, Runs(tmp_path))
+    assert "does not exist" in untrained.failed
+    assert (row.label, row.failed) == ("scan length, gru", "ValueError: no memory")
 
 
 def test_batches_hold_every_row_once_and_similar_lengths():

@@ -1,5 +1,6 @@
 """The command line from end to end: what it prints, and that every error is one line that leaves nothing behind."""
 
+import hashlib
 import html
 import io
 import json
@@ -16,6 +17,7 @@ import nsr.experiment
 from nsr.cli.main import COMMANDS, main
 from nsr.errors import DataError
 from nsr.gss import GSS
+from nsr.runs import MANIFEST, to_json
 from nsr.tasks.pairs import read_pairs
 
 TRAIN = ("train", "scan", "--split", "length", "--max-tokens", "4")  # learns in well under a second
@@ -260,6 +262,9 @@ def test_evaluate_says_which_line_is_wrong(text, message, trained, tmp_path, ref
         (("--split", "simple", "--test", "own.tsv"), "argument --test: not allowed with argument --split"),
         (("--data-dir", "data", "--test", "own.tsv"), "--data-dir is of no use with --test"),
         (("--part", "validation", "--test", "own.tsv"), "--part is of a split, not of --test"),
+        (("--data-dir", "data", "--symbols", "strokes"), "--data-dir is of no use with --symbols"),
+        (("--part", "validation", "--symbols", "strokes"), "--part is of a split, not of --symbols"),
+        (("--test", ""), "cannot be read"),
         (("--part", "validation"), "scan has no validation examples"),
         (("--part", "train"), "unknown part 'train'; known parts: test, validation"),
     ],
@@ -277,6 +282,18 @@ def test_pairs_are_read_as_they_are_written(tmp_path):
         read_pairs(path)
     with pytest.raises(DataError, match="cannot be read"):
         read_pairs(tmp_path)
+
+
+def test_a_setting_of_a_newer_version_is_one_line_that_names_it(run, refused):
+    config, manifest = (json.loads((run / name).read_bytes()) for name in ("config.json", MANIFEST))
+    config["settings"]["learning"]["novel"] = 1
+    manifest["files"]["config.json"] = hashlib.sha256(to_json(config)).hexdigest()
+    (run / "config.json").write_bytes(to_json(config))
+    (run / MANIFEST).write_bytes(to_json(manifest | {"version": "9.9"}))
+    assert refused("predict", run, "jump") == (
+        f"nsr: {run} was written by nsr 9.9 and has the setting 'novel', which nsr {nsr.__version__} does not know; "
+        "read it with nsr 9.9 or newer"
+    )
 
 
 # Predict

@@ -19,7 +19,7 @@ from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records
 from nsr.reports.reproduction import GROUPS, TABLES, tables_of
 from nsr.reports.table_plots import CAPTIONS, OF_ROWS, OF_RUNS, PLOTS
-from nsr.reports.tables import AccuracyTable, Failed, Outcome, TaskVariant, Variant, markdown, span
+from nsr.reports.tables import AccuracyTable, Failed, Outcome, RunTable, TaskVariant, Variant, markdown, span
 from nsr.reports.trainings import Runs, trainings_of
 from nsr.tasks import TASKS, Examples, make_task
 
@@ -44,6 +44,12 @@ def cells(text: str, row: int) -> dict[str, str]:
     lines = [line for line in text.splitlines() if line.startswith("|")]
     header, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
     return dict(zip(header, rows[row], strict=True))
+
+
+def measured(table: RunTable, runs: Runs, data_dir: Path | None = None) -> list:
+    """The rows of a table, with seed 0, after its runs are trained."""
+    runs.complete(each for row in table.trainings([0], data_dir).values() for each in row)
+    return table.measure([0], data_dir, runs)
 
 
 def test_accuracies_stand_beside_the_worst_seed_and_what_was_published() -> None:
@@ -136,9 +142,7 @@ def test_rows_have_different_labels_and_settings_that_exist() -> None:
         cases = getattr(table, "cases", {})
         assert len(cases) == len(getattr(table, "variants", cases)), name
         found = table.trainings([0], ROOT)
-        needing_files = {
-            label for label, case in cases.items() if getattr(case, "official", False) and name == "export"
-        }
+        needing_files = {label for label, case in cases.items() if getattr(case, "official", False)}
         assert found.keys() == cases.keys() - needing_files, name
         assert all(each.name for row in found.values() for each in row)  # so they are settings
 
@@ -234,7 +238,7 @@ def test_time_per_token_is_compared_with_the_first_row() -> None:
 @pytest.mark.slow
 def test_deep_inputs_are_answered(tmp_path: Path) -> None:
     table = replace(DeepTable("T"), functions=(3, 40), count=4, repeats=1)
-    assert [row.accuracy for row in table.measure([0], None, Runs(tmp_path))] == [(100.0,), (100.0,)]
+    assert [row.accuracy for row in measured(table, Runs(tmp_path))] == [(100.0,), (100.0,)]
 
 
 def test_images_are_read_alone_jointly_and_by_subset() -> None:
@@ -275,7 +279,7 @@ def test_exported_models_are_compared_with_the_models(monkeypatch, tmp_path):
     )
     table = ExportTable("Exports", rows)
     runs = Runs(tmp_path)
-    row, official = table.measure([0], tmp_path, runs)  # there are no files in it
+    row, official = measured(table, runs, tmp_path)  # there are no files in it
     assert official.failed == "needs the official files; name their folder by --data-dir"
     assert row.refusals == (None,)
     assert cells(table.to_markdown([row]), 0) | {
@@ -291,7 +295,7 @@ def test_exported_models_are_compared_with_the_models(monkeypatch, tmp_path):
         raise ExportError("it leaves a choice")
 
     monkeypatch.setattr(export_report, "_exported", refuse)
-    row, _ = table.measure([0], None, runs)
+    row, _ = measured(table, runs)
     assert row.refusals == ("it leaves a choice",)
     assert cells(table.to_markdown([row]), 0)["exported"] == "0 of 1"
 
@@ -361,7 +365,7 @@ def test_a_defect_is_a_row_and_the_others_go_on(monkeypatch):
     table = AccuracyTable("scan", "T", (OUTCOME.variant,))
     monkeypatch.setattr(AccuracyTable, "runs_of", lambda *arguments: [])
     monkeypatch.setattr(AccuracyTable, "row", lambda self, *arguments: broken(*arguments))
-    (row,) = table.measure([0], None, SimpleNamespace(complete=list))
+    (row,) = table.measure([0], None, Runs(Path("none")))
     assert row.cells == ("half", "failed: ValueError: no mean")
 
 

@@ -44,13 +44,15 @@ def run(arguments: Namespace) -> None:
 
     model = load_and_tell(arguments.run, tell)
     tests = model.task.tests if model.task else ()
-    if arguments.test and arguments.part:
-        raise ConfigError("--part is of a split, not of --test; leave one of them out")
-    if arguments.test in tests:
+    named = arguments.test in tests
+    other = "--symbols" if arguments.symbols is not None else None if arguments.test is None else "--test"
+    if other and arguments.part:
+        raise ConfigError(f"--part is of a split, not of {other}; leave one of them out")
+    if other and arguments.data_dir and not named:
+        raise ConfigError(f"--data-dir is of no use with {other} FILE; leave one of them out")
+    if named:
         found = examine(model, arguments.test, data_dir=arguments.data_dir)
-    elif arguments.test:
-        if arguments.data_dir:
-            raise ConfigError("--data-dir is of no use with --test FILE; leave one of them out")
+    elif arguments.test is not None:
         found = score(model, _examples(model, _file(Path(arguments.test), tests)))
     else:
         found = evaluate(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nsr.cli.common import Parser, encode, tell
-from nsr.errors import ConfigError
 
 if TYPE_CHECKING:
     from nsr.gss import GSS
@@ -38,7 +37,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: Namespace) -> None:
     """Deduce, and print the tree or write it to a file."""
     from nsr.experiment import load_and_tell
-    from nsr.runs import write_file
+    from nsr.runs import unwritable, write_file
     from nsr.semantics.values import MISSING
 
     suffix = arguments.out.suffix.removeprefix(".") if arguments.out else ""
@@ -54,7 +53,7 @@ def run(arguments: Namespace) -> None:
         try:
             write_file(arguments.out, f"{shown}\n".encode())
         except OSError as error:
-            raise ConfigError(f"{arguments.out} cannot be written: {error.strerror or error}") from None
+            raise unwritable(arguments.out, error) from None
         print(arguments.out)
     if gss.value is MISSING:
         sys.stdout.flush()

@@ -107,7 +107,7 @@ def _make(folder: Path, option: str) -> None:
 
 def _positive(text: str) -> int:
     """A whole number, 1 or more."""
-    number = whole(text)
-    if not number:
+    value = whole(text)
+    if not value:
         raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    return value

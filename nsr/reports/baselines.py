@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from nsr.baselines.presets import MODELS, SIZES
 from nsr.errors import NSRError
 from nsr.reports.images import handwriting, read_separately
 from nsr.reports.measurement import commit
-from nsr.reports.tables import Failed, markdown, source, span
+from nsr.reports.tables import Failed, markdown, row_or_failed, source, span
 from nsr.reports.trainings import Runs, Training, trainings_of
 
 
@@ -27,7 +28,7 @@ class Contest:
     Attributes:
         task, split: where the examples come from.
         examples: so many are looked at; 0 for all.
-        official: whether there may be official files.
+        generated: whether official files are left alone.
         images: whether inputs are images of handwriting.
         given: settings of nsr that tell it what the baselines are told anyway.
     """
@@ -35,7 +36,7 @@ class Contest:
     task: str
     split: str
     examples: int = 0
-    official: bool = True
+    generated: bool = False
     images: bool = False
     given: Mapping[str, Any] = field(default_factory=dict)
 
@@ -131,20 +132,16 @@ class BaselineTable:
 
         What a baseline gave is used again by the same commit only, as its folder does not say how it came about.
         """
-        runs.complete(each for found in self.trainings(seeds, data_dir).values() for each in found)
-        rows: list[BaselineRow | Failed] = []
-        for label, contest in self.cases.items():
-            for model in tqdm(("nsr", *self.models), label, disable=None):
-                try:
-                    rows.append(self._row(contest, model, seeds, data_dir, runs))
-                except NSRError as error:
-                    rows.append(Failed(f"{label}, {model}", str(error)))
-        return rows
+        return [
+            row_or_failed(f"{label}, {model}", partial(self._row, contest, model, seeds, data_dir, runs))
+            for label, contest in self.cases.items()
+            for model in tqdm(("nsr", *self.models), label, disable=None)
+        ]
 
     def _runs_of(self, contest: Contest, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
         """The runs of nsr; splits of which ``data_dir`` has no files are generated."""
         settings = {**contest.settings(data_dir), **contest.given}
-        return trainings_of(contest.task, contest.split, seeds, settings, data_dir if contest.official else None)
+        return trainings_of(contest.task, contest.split, seeds, settings, None if contest.generated else data_dir)
 
     def _row(
         self, contest: Contest, model: str, seeds: Sequence[int], data_dir: Path | None, runs: Runs
@@ -181,7 +178,7 @@ class BaselineTable:
         header += ["seconds to what is tested", "in all", "epochs", "ended by"]
         header += ["each image by itself", "symbols alone"] if images else []
         cells = [row.cells if isinstance(row, Failed) else _cells(row) for row in rows]
-        return markdown(self.title, header, cells) + (f"\n{self.note}\n" if self.note else "")
+        return markdown(self.title, header, cells, self.note)
 
 
 def _cells(row: BaselineRow) -> tuple[str, ...]:

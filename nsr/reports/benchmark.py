@@ -32,9 +32,9 @@ from nsr.learning.consistency import KeyEvidence, Nodes, collect
 from nsr.learning.deduction import Modules, deduce, execute
 from nsr.learning.proposals import Proposals, propose
 from nsr.model import NSR
-from nsr.reports.measurement import Measurement, Report, commit, machine, run_process, timed
+from nsr.reports.measurement import Measurement, Report, commit, machine, run_process, timed, write_outputs
 from nsr.reports.plots import growth_plot
-from nsr.runs import to_json, unwritable, write_files
+from nsr.runs import to_json
 from nsr.semantics.induction import Example, InductionConfig, Space, induce, majority
 from nsr.semantics.lexicon import Key, Lexicon
 from nsr.semantics.values import Value
@@ -140,11 +140,7 @@ def write_report(report: Report, folder: Path) -> None:
     files = {f"{name}.json": to_json(report.to_json()), f"{name}.md": report.to_markdown().encode()}
     if report.group("examples"):
         files["growth.png"] = _plot(report)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_files(folder, files)
-    except OSError as error:
-        raise unwritable(folder, error) from None
+    write_outputs(folder, files)
 
 
 def _plot(report: Report) -> bytes:

@@ -162,7 +162,7 @@ class TestsTable(RunTable):
             *("", "data", "examples", "seeds", "cases", "nsr, mean", "lowest-highest", *NETWORKS),
             *("nsr, accuracy", "seconds", "further figures of nsr"),
         )
-        return markdown(self.title, header, self.all_cells(rows)) + f"\n{NOT_COMPARABLE}\n"
+        return markdown(self.title, header, self.all_cells(rows), NOT_COMPARABLE)
 
 
 NOT_COMPARABLE = (
@@ -277,7 +277,7 @@ class DeepTable(RunTable):
             f"{MAX_OUTPUT} tokens. Seconds are for all inputs together, with nothing remembered, the median of "
             f"{self.repeats}; were time linear in length, the last column would be 1."
         )
-        return markdown(self.title, header, cells) + f"\n{note}\n"
+        return markdown(self.title, header, cells, note)
 
 
 def _answer(model: NSR, examples: Examples, repeats: int) -> tuple[float, float]:

@@ -104,9 +104,8 @@ class ExportTable(RunTable):
         """The table."""
         header = ["", "data", "seeds", "exported", "training sentences", "test sentences"]
         header += ["sentences a second by run.py", "by the model"]
-        return markdown(self.title, header, self.all_cells(rows)) + (
-            "\nA model is exported if the script answers all these training and test sentences as it does.\n"
-        )
+        note = "A model is exported if the script answers all these training and test sentences as it does."
+        return markdown(self.title, header, self.all_cells(rows), note)
 
 
 def _exported(model: NSR) -> tuple[Agreement, Agreement]:

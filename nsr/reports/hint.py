@@ -123,7 +123,7 @@ class SubsetTable(RunTable):
         """The rows under the heading, then those of others."""
         header = ("", *SUBSETS, "all", "worst", "seeds", "looked at", "learned from", "seconds", "MB")
         cells = [*self.all_cells(rows), *((label, *figures) for label, figures in self.published.items())]
-        return markdown(self.title, header, cells) + (f"\n{self.note}\n" if self.note else "")
+        return markdown(self.title, header, cells, self.note)
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class FewShotTable(RunTable):
             f"{self.every}th published test expression after the concept was learned. Programs of the first row and "
             f"seed: {programs}. Published (arXiv 2103.01403) from all examples."
         )
-        return markdown(self.title, header, cells) + f"\n{note}\n"
+        return markdown(self.title, header, cells, note)
 
 
 @cache
@@ -249,7 +249,7 @@ class InducedRow:
         name: of the symbol.
         library: whether the programs of the other symbols it may need are given.
         noise: share of the examples that are wrong.
-        found: by the number of examples, the share of the seeds with which the program is right on all arguments.
+        found: by the number of examples, percent of the seeds with which the program is right on all arguments.
         seconds: mean of all searches.
         program: with the most examples and the first seed.
     """
@@ -344,7 +344,7 @@ class ConceptTable:
             f"{LARGEST_EXAMPLE}. The library has the programs of + - * /, without the one that is looked for and those "
             "that need it."
         )
-        return markdown(self.title, header, cells) + f"\n{note}\n"
+        return markdown(self.title, header, cells, note)
 
 
 LARGEST_EXAMPLE = 100

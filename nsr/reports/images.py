@@ -124,7 +124,7 @@ class ImageTable(RunTable):
         header = ["", *SUBSETS, "all", "seeds: worst-best", "each image by itself", "symbols alone", "jointly"]
         header += ["symbols found", "seeds", "seconds"]
         cells = [*self.all_cells(rows), *((label, *figures) for label, figures in self.published.items())]
-        return markdown(self.title, header, cells) + (f"\n{self.note}\n" if self.note else "")
+        return markdown(self.title, header, cells, self.note)
 
 
 def handwriting(data_dir: Path | None) -> str:

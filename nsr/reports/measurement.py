@@ -1,4 +1,4 @@
-"""Measurements: timing functions and processes, and reporting what was timed beside a reference."""
+"""Measurements: timing functions and processes, and reporting what was timed beside a reference, and where."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from nsr.errors import RunError
+from nsr.runs import unwritable, write_files
 
 LONG = 10.0  # seconds of runs that are enough for a median
 
@@ -177,6 +178,19 @@ def timed(
         if sum(runs) > LONG:
             break
     return tuple(runs), result
+
+
+def write_outputs(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write what was measured into a folder, which is made if need be; all files or none.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_files(folder, files)
+    except OSError as error:
+        raise unwritable(folder, error) from None
 
 
 def commit() -> str:

@@ -117,7 +117,7 @@ class PaperTable(RunTable):
             for each in published.all_published()
             if each.benchmark in wanted
         )
-        return markdown(self.title, header, self.all_cells(rows)) + f"\nPublished: {'; '.join(sources)}.\n"
+        return markdown(self.title, header, self.all_cells(rows), f"Published: {'; '.join(sources)}.")
 
 
 def _accuracy(metrics: Mapping[str, Any], subset: str) -> float:

@@ -98,7 +98,8 @@ class PropertyTable(RunTable):
     def to_markdown(self, rows: Sequence[PropertyRow | Failed]) -> str:
         """The table."""
         header = ("", "seeds", "test inputs", "exchanges", "trees kept", "parts worth the same alone")
-        return markdown(self.title, header, self.all_cells(rows)) + (
-            "\nAn exchange puts another word of its class in the place of a word; words of no value are each a class "
-            "of their own. A part is what a node and all below it stand for. In percent.\n"
+        note = (
+            "An exchange puts another word of its class in the place of a word; words of no value are each a class "
+            "of their own. A part is what a node and all below it stand for. In percent."
         )
+        return markdown(self.title, header, self.all_cells(rows), note)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +36,7 @@ class Induced:
     Attributes:
         name: of the function.
         primitives: name of the primitive set.
-        found: share of the seeds with which the program is right on other lists, too, some longer than all examples.
+        found: percent of the seeds with which the program is right on other lists, too, some longer than all examples.
         seconds: mean over the seeds.
         program: the text of that of the first seed.
     """
@@ -69,9 +68,10 @@ class InductionTable:
         rows = []
         for name in FUNCTIONS:
             for primitives in PRIMITIVES:
-                trials = [_measure(name, primitives, seed) for seed in seeds]
-                found, seconds = (statistics.mean(each[what] for each in trials) for what in ("found", "seconds"))
-                rows.append(Induced(name, primitives, 100 * found, seconds, trials[0]["program"] or "none"))
+                trials = [_induce(name, primitives, seed) for seed in seeds]
+                found = 100 * statistics.mean(right for right, _, _ in trials)
+                seconds = statistics.mean(each for _, each, _ in trials)
+                rows.append(Induced(name, primitives, found, seconds, trials[0][2]))
         return rows
 
     def to_markdown(self, rows: Sequence[Induced]) -> str:
@@ -83,7 +83,8 @@ class InductionTable:
         return markdown(self.title, names, cells)
 
 
-def _measure(name: str, primitives: str, seed: int) -> dict[str, Any]:
+def _induce(name: str, primitives: str, seed: int) -> tuple[bool, float, str]:
+    """Whether the program is right, the seconds, and the program."""
     function, generator = UNARY[name], np.random.default_rng(seed)
     space = Space(primitive_set(primitives), tuple(string.ascii_uppercase))
     examples = [Example((items,), function(items)) for items in _draw(generator, EXAMPLES, LENGTHS)]
@@ -91,14 +92,10 @@ def _measure(name: str, primitives: str, seed: int) -> dict[str, Any]:
     start = time.perf_counter()
     best = induce(examples, 1, space, InductionConfig(), generator)
     seconds = time.perf_counter() - start
-    run = None if best is None else compile_term(best.program, space.max_length)
-    return {
-        "name": name,
-        "primitives": primitives,
-        "found": run is not None and all(run((items,)) == function(items) for items in tests),
-        "seconds": seconds,
-        "program": None if best is None else to_text(best.program),
-    }
+    if best is None:
+        return False, seconds, "none"
+    run = compile_term(best.program, space.max_length)
+    return all(run((items,)) == function(items) for items in tests), seconds, to_text(best.program)
 
 
 def _draw(generator: np.random.Generator, count: int, lengths: tuple[int, int]) -> list[tuple[str, ...]]:

@@ -17,7 +17,7 @@ from nsr.reports.compositionality import JAIR, DeepTable, TestsTable
 from nsr.reports.export import ExportTable
 from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageTable, ImageVariant
-from nsr.reports.measurement import commit, machine
+from nsr.reports.measurement import commit, machine, write_outputs
 from nsr.reports.paper import PaperTable, Result
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records, to_csv
@@ -26,7 +26,7 @@ from nsr.reports.swap import SwapTable
 from nsr.reports.table_plots import PLOTS, draw
 from nsr.reports.tables import AccuracyTable, Failed, TaskVariant, Variant
 from nsr.reports.trainings import Runs, Session, Training
-from nsr.runs import to_json, unwritable, write_files
+from nsr.runs import to_json
 from nsr.tasks import pcfg, scan
 from nsr.tasks.hint import SUBSETS
 
@@ -42,7 +42,7 @@ class Table(Protocol):
         """The runs that the rows need, by the label of the row."""
 
     def measure(self, seeds: Sequence[int], data_dir: Path | None, runs: Runs) -> list[Any]:
-        """The rows, measured with these seeds on ``runs``; ``data_dir`` holds official files."""
+        """The rows, measured with these seeds; ``runs`` has those of :meth:`trainings`, ``data_dir`` official files."""
 
     def to_markdown(self, rows: Sequence[Any]) -> str:
         """The rows under the heading."""
@@ -54,17 +54,17 @@ PARSER: dict[str, dict[str, Any]] = {  # ablations of the parser and of the weig
     "left-arcs early": {"oracle": "early"},
     "no consistency weighting": {"consistency": 0},
 }
-SEARCH: dict[str, dict[str, Any]] = {  # ablations of abduction
+EXACT: dict[str, dict[str, Any]] = {"no abduction, exact hits only": {"abduce": ""}}
+SEARCH: dict[str, dict[str, Any]] = {  # ablations of the search for explanations
     "no abduction over syntax": {"abduce": "perception semantics"},
     "no abduction over semantics": {"abduce": "perception syntax"},
-    "no abduction, exact hits only": {"abduce": ""},
+    **EXACT,
     "one candidate": {"explanations": 1},
     "Metropolis-Hastings": {"search": "mh"},
 }
 LEARNED: dict[str, dict[str, Any]] = {"syntax given": {"syntax": "given"}, "semantics given": {"semantics": "given"}}
 DEFAULT: dict[str, dict[str, Any]] = {"default": {}}
-NO_CURRICULUM: dict[str, dict[str, Any]] = {"no curriculum": {"curriculum": "none"}}
-ABLATIONS = DEFAULT | PARSER | SEARCH | NO_CURRICULUM  # of all tasks with tokens
+ABLATIONS = DEFAULT | PARSER | SEARCH | {"no curriculum": {"curriculum": "none"}}  # of all tasks with tokens
 
 
 def _scan_ablations() -> Iterator[Variant]:
@@ -76,7 +76,7 @@ def _scan_ablations() -> Iterator[Variant]:
 
 PCFG_PUBLISHED = published.columns("pcfg")
 PCFG_SOURCES = f"{JAIR} NSR paper: Li et al. (2024), arXiv 2210.01603, abstract."
-TENTH = 7_779  # examples of 10k/train
+PCFG_EXAMPLES = 7_779  # of 10k/train
 
 FEW = {"examples": 10_000, "max_tokens": 13, "rounds": 5, "tested": 4_000}
 FIGURES = (*SUBSETS, "all")  # of a row of HINT
@@ -137,7 +137,7 @@ TABLES: dict[str, Table] = {
         "PCFG SET, accuracy against training size",
         (
             *(
-                Variant(f"{100 * count / TENTH:.1f}%", "pcfgset", {"fraction": count / TENTH})
+                Variant(f"{100 * count / PCFG_EXAMPLES:.1f}%", "pcfgset", {"fraction": count / PCFG_EXAMPLES})
                 for count in (500, 1000, 2000, 4000)
             ),
             Variant("all", "pcfgset"),
@@ -226,11 +226,16 @@ TABLES: dict[str, Table] = {
     ),
     "hint-images-ablations": ImageTable(
         "HINT, drawn strokes, quick, ablations",
-        (
-            ImageVariant("default", False, QUICK),
-            ImageVariant("one reading of an input", False, {**QUICK, "considered": 1, "readings": 1}),
-            ImageVariant("no abduction over perception", False, {**QUICK, "abduce": "syntax semantics"}),
-            ImageVariant("no abduction, exact hits only", False, {**QUICK, "abduce": ""}),
+        tuple(
+            ImageVariant(label, False, {**QUICK, **settings})
+            for label, settings in (
+                DEFAULT
+                | {
+                    "one reading of an input": {"considered": 1, "readings": 1},
+                    "no abduction over perception": {"abduce": "syntax semantics"},
+                }
+                | EXACT
+            ).items()
         ),
     ),
     "hint-few-shot": FewShotTable("HINT, new words from few examples"),
@@ -251,12 +256,12 @@ TABLES: dict[str, Table] = {
             Contest("scan", "length"),
             Contest("scan", "addprim_jump"),
             Contest("pcfg", "productivity"),
-            Contest("hint", "hint", 40_000, official=False),
+            Contest("hint", "hint", 40_000, generated=True),
         ),
     ),
     "hint-images-peers": BaselineTable(
         "HINT, images, grammar and programs given: nsr and ABLkit",
-        (Contest("hint", "hint", 100_000, official=False, images=True, given=GIVEN),),
+        (Contest("hint", "hint", 100_000, generated=True, images=True, given=GIVEN),),
         (ABLKIT,),
         minutes=5,
         note="ABLkit searches revisions exhaustively, so it learns from those of the examples that have so few "
@@ -302,12 +307,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "hint": ("hint-symbols", "hint-swap", "hint-long", "hint-induction"),
     "few-shot": ("hint-few-shot",),
     "ablations": ("scan-ablations", "pcfg-ablations", "hint-ablations", "hint-images-ablations"),
-    "images": (
-        "hint-images",
-        "hint-images-drawn",
-        "hint-images-bootstrap",
-        "hint-images-given",
-    ),
+    "images": ("hint-images", "hint-images-drawn", "hint-images-bootstrap", "hint-images-given"),
     "others": ("paper", "properties", "export"),
     **APART,
     "all": tuple(name for name in TABLES if not any(name in tables for tables in APART.values())),
@@ -381,15 +381,11 @@ def reproduce(
         flat = records(rows, trainings if getattr(table, "of_runs", False) else {}, runs)
         files = {"md": text.encode(), "json": to_json(data), "csv": to_csv(flat)}
         pictures = draw(name, table.title, rows, trainings, runs) if plots and name in PLOTS else {}
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_files(
-                out,
-                {f"{name}.{suffix}": content for suffix, content in files.items()}
-                | {f"{name}-{what}.png": content for what, content in pictures.items()},
-            )
-        except OSError as error:
-            raise unwritable(out, error) from None
+        write_outputs(
+            out,
+            {f"{name}.{suffix}": content for suffix, content in files.items()}
+            | {f"{name}-{what}.png": content for what, content in pictures.items()},
+        )
     return Reproduced(text, sum(isinstance(row, Failed) for row in rows))
 
 

@@ -104,7 +104,7 @@ class SwapTable(RunTable):
             f"Split {self.variant.split}. The share of the test sentences with the word on the left whose tree stays "
             "as it is when the word above stands in each of its places; rounded down, so that only 1 shows as 1."
         )
-        return markdown(self.title, ("", *self.words, "sentences"), self.all_cells(rows)) + f"\n{note}\n"
+        return markdown(self.title, ("", *self.words, "sentences"), self.all_cells(rows), note)
 
 
 def swap_matrix(

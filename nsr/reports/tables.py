@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import statistics
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from nsr.errors import NSRError
 from nsr.model import NSR
 from nsr.reports.trainings import Runs, Training, trainings_of
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class Failed:
     def cells(self) -> tuple[str, str]:
         """The row; what is missing of it is left empty by :func:`markdown`."""
         return self.label, f"failed: {' '.join(self.failed.split())}".replace("|", "/")
+
+
+def row_or_failed(label: str, measure: Callable[[], Row]) -> Row | Failed:
+    """The row that is measured; :class:`Failed` where that was not possible, so that the other rows go on."""
+    try:
+        return measure()
+    except NSRError as error:
+        return Failed(label, str(error))
+    except Exception as error:  # a defect
+        return Failed(label, f"{type(error).__name__}: {error}")
 
 
 class RunTable(ABC):
@@ -80,23 +93,18 @@ class RunTable(ABC):
         Args:
             seeds: of the runs behind each row.
             data_dir: folder of official files, used for the splits that it has.
-            runs: has the runs; those that it lacks are trained.
+            runs: has the runs of :meth:`trainings`.
         """
-        runs.complete(each for trainings in self.trainings(seeds, data_dir).values() for each in trainings)
         models: dict[str, NSR] = {}
-        rows = []
-        for label, case in self.cases.items():
-            try:
-                needed = self.runs_of(case, seeds, data_dir)
-                for each in needed:
-                    if each.name not in models:
-                        models[each.name] = runs.load(each)
-                rows.append(self.row(case, seeds, [models[each.name] for each in needed]))
-            except NSRError as error:
-                rows.append(Failed(label, str(error)))
-            except Exception as error:  # a defect, which must not cost the other rows
-                rows.append(Failed(label, f"{type(error).__name__}: {error}"))
-        return rows
+
+        def measured(case: Any) -> Any:
+            needed = self.runs_of(case, seeds, data_dir)
+            for each in needed:
+                if each.name not in models:
+                    models[each.name] = runs.load(each)
+            return self.row(case, seeds, [models[each.name] for each in needed])
+
+        return [row_or_failed(label, partial(measured, case)) for label, case in self.cases.items()]
 
     def all_cells(self, rows: Sequence[Any]) -> list[Sequence[str]]:
         """All rows as text."""
@@ -219,7 +227,7 @@ class AccuracyTable(RunTable):
             *("", "data", "test", "seeds", "accuracy, mean", "worst", "answered", "programs", "examples"),
             *("learned from", "seconds", *self.published),
         )
-        return markdown(self.title, header, self.all_cells(rows)) + (f"\n{self.source}\n" if self.source else "")
+        return markdown(self.title, header, self.all_cells(rows), self.source)
 
 
 def variant_runs(task: str, variant: Variant, seeds: Sequence[int], data_dir: Path | None) -> list[Training]:
@@ -238,8 +246,9 @@ def span(numbers: Sequence[float], digits: int = 0) -> str:
     return low if low == high else f"{low}-{high}"
 
 
-def markdown(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown under its title; cells that a row lacks at its end are empty."""
+def markdown(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
+    """A table in Markdown under its title, above a note; cells that a row lacks at its end are empty."""
     full = [(*cells, *[""] * (len(header) - len(cells))) for cells in (header, *rows)]
     lines = ["|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in full]
-    return "\n".join([f"### {title}", "", lines[0], "|" + "---|" * len(header), *lines[1:]]) + "\n"
+    below = ["", note] if note else []
+    return "\n".join([f"### {title}", "", lines[0], "|" + "---|" * len(header), *lines[1:], *below, ""])

@@ -75,13 +75,14 @@ class Training:
             ConfigError: there is no such task or setting.
         """
         model = untrained(self.task, self.seed, self.settings)
+        options = model.required_task.assumptions()
         found = {
             "task": self.task,
             "split": self.split,
             "seed": self.seed,
             "data_dir": None if self.data_dir is None else self._sums(Path(self.data_dir)),
             "base": None if self.base is None else self.base.name,
-            "options": {**model.required_task.assumptions(), **self._images(model)},
+            "options": {**options, **_images(options)},
             "settings": model.config.to_json(),
         }
         return json.loads(json.dumps(found))
@@ -89,13 +90,6 @@ class Training:
     def _sums(self, folder: Path) -> dict[str, str | None]:
         """The sha256 of each of the authors' files of the split."""
         return {f"{path.parent.name}/{path.name}": _sha256(path) for path in _files_of(self.task, self.split, folder)}
-
-    @staticmethod
-    def _images(model: NSR) -> dict[str, str | None]:
-        """The sha256 of the file of images in the place of its path, if images are read from one."""
-        options = model.required_task.assumptions()
-        read = options.get("input") == "images" and options["symbols"] != DRAWN
-        return {"symbols": _sha256(Path(options["symbols"]))} if read else {}
 
     @cached_property
     def name(self) -> str:
@@ -121,6 +115,17 @@ class Training:
         return cls(**{**data, "base": None if base is None else cls.from_json(base)})
 
 
+def _options(task: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a task, with its defaults and these settings."""
+    return untrained(task, 0, settings).required_task.assumptions()
+
+
+def _images(options: Mapping[str, Any]) -> dict[str, str | None]:
+    """The sha256 of the file of images in the place of its path, if images are read from one."""
+    read = options.get("input") == "images" and options["symbols"] != DRAWN
+    return {"symbols": _sha256(Path(options["symbols"]))} if read else {}
+
+
 def trainings_of(
     task: str,
     split: str,
@@ -134,8 +139,8 @@ def trainings_of(
         ConfigError: there is no such task or setting.
         DataError: there are official files, and they are malformed, or some are missing.
     """
-    options = untrained(task, 0, settings).required_task.assumptions()
-    official = data_dir is not None and _has_files(task, split, data_dir, tuple(options.items()))
+    options = tuple(_options(task, settings).items())
+    official = data_dir is not None and _has_files(task, split, data_dir, options)
     return [Training(task, split, seed, settings, str(data_dir) if official else None) for seed in seeds]
 
 
@@ -466,11 +471,6 @@ def _checkpoint(folder: Path) -> dict[str, bytes] | None:
     return files
 
 
-def _options(training: Training) -> dict[str, Any]:
-    """The options of the task of a training."""
-    return untrained(training.task, training.seed, training.settings).required_task.assumptions()
-
-
 def _relocate(training: Training, folder: Path, files: dict[str, bytes]) -> None:
     """Tell a checkpoint where the data and the run that it builds on are now; what they are is in the provenance.
 
@@ -478,7 +478,7 @@ def _relocate(training: Training, folder: Path, files: dict[str, bytes]) -> None
         RunError: it cannot be written.
     """
     config, state = (parse_json(files[name], folder / CHECKPOINT / name) for name in ("config.json", "state.json"))
-    config["task"]["options"] = _options(training)
+    config["task"]["options"] = _options(training.task, training.settings)
     state["run"]["data_dir"] = training.data_dir
     if training.base is not None:
         state["run"]["from_run"] = str(_base(training, folder))
