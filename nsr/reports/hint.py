@@ -162,7 +162,7 @@ class FewShotTable(RunTable):
     of_runs: ClassVar[bool] = False
 
     title: str
-    shots: tuple[int, ...] = (0, 100, 30, 10)
+    shots: tuple[int, ...] = (0, 100, 30)
     every: int = 20
 
     @property
