@@ -94,6 +94,36 @@ class Clock:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
 
 
+@dataclass(frozen=True)
+class Pool:
+    """The examples of a stage as they were deduced.
+
+    Attributes:
+        examples: their numbers, shape (B,).
+        deduction: the answers to them.
+        solved: which answers are right, shape (B,).
+    """
+
+    examples: np.ndarray
+    deduction: Deduction
+    solved: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the examples that are solved."""
+        return float(self.solved.mean())
+
+    def solutions(self, rows: np.ndarray, start: int = 0) -> Candidates:
+        """The trees by which these examples were solved, as inputs ``start``, ``start + 1``, ... of a batch."""
+        numbering = np.full(len(self), -1)
+        numbering[rows] = start + np.arange(len(rows))
+        trees = self.deduction.trees.take(self.deduction.row[rows])
+        return replace(trees, sentence=numbering[trees.sentence])
+
+
 OnRound = Callable[[Position, dict[str, Any]], None]
 
 
@@ -174,107 +204,113 @@ class Trainer:
 
     def round(self, position: Position) -> tuple[Position, dict[str, Any]]:
         """Deduce the stage's examples, and learn from them unless it is over; the next position and a record."""
-        learning, modules = self.config.learning, self.modules
-        last = position.stage == len(self.limits) - 1
-        pool = self.pool(position.stage, (learning.final or None) if last else learning.pool)
+        learning, last = self.config.learning, position.stage == len(self.limits) - 1
         generator = np.random.default_rng([self.seed, position.stage, position.round])
-        with self.clock("deduce"):
-            inputs = [self.inputs[index] for index in pool]
-            deduction = deduce(modules, inputs, fallback=False, readings=self.readings)
-        solved = deduction.results == self.wanted[pool]
-        accuracy = float(solved.mean())
-        record: dict[str, Any] = {
+        pool = self.deduce_pool(position.stage, (learning.final or None) if last else learning.pool)
+        stale = 0 if pool.accuracy > position.best else position.stale + 1
+        reached = pool.accuracy >= (1.0 if last else learning.threshold)
+        if reached or position.round >= learning.rounds or stale >= _patience(position, pool.accuracy):
+            following, record = self.end(position, pool, generator, last, reached)
+        else:
+            following, record = self.go_on(position, pool, generator, stale)
+        return following, {
             "stage": position.stage,
             "tokens": self.limits[position.stage],
             "round": position.round,
             "examples": len(pool),
-            "accuracy": accuracy,
+            "accuracy": pool.accuracy,
+            **record,
         }
-        stale = 0 if accuracy > position.best else position.stale + 1
-        reached = accuracy >= (1.0 if last else learning.threshold)
-        patience = PATIENCE
-        if accuracy >= max(position.reached - SLACK, TRUSTED) and not position.explained:
-            patience = 1
-        done = reached or position.round >= learning.rounds or stale >= patience
+
+    def deduce_pool(self, stage: int, most: int | None) -> Pool:
+        """Deduce the examples of a stage greedily: those that are short enough, or a draw of them."""
+        examples = np.flatnonzero(self.sizes <= self.limits[stage])
+        if most is not None:
+            examples = _draw(examples, most, np.random.default_rng([self.seed, stage]))
+        with self.clock("deduce"):
+            inputs = [self.inputs[index] for index in examples]
+            deduction = deduce(self.modules, inputs, fallback=False, readings=self.readings)
+        return Pool(examples, deduction, deduction.results == self.wanted[examples])
+
+    def end(
+        self, position: Position, pool: Pool, generator: np.random.Generator, last: bool, reached: bool
+    ) -> tuple[Position, dict[str, Any]]:
+        """The next step of the end of a stage: simplify, then settle, then leave it; the next position and a record.
+
+        Args:
+            position: where the run stands.
+            pool: the stage's examples.
+            generator: source of the round's randomness.
+            last: whether there is no further stage.
+            reached: whether the stage ends with the accuracy that it should.
+        """
         untouched = position.round == 0 and (not last or position.simplified)  # nothing was left to learn
-        if done and (position.settled or untouched):
-            start = Position(position.stage, simplified=position.simplified, sight=position.sight)
-            if last and self.perceives and position.turn < learning.turns:
-                record |= self.refine(generator)
-                return replace(start, turn=position.turn + 1), record
-            return replace(start, stage=position.stage + 1, reached=position.reached if reached else accuracy), record
-        if done and not position.simplified:
-            record |= self.simplify(pool, deduction, solved, generator, position.sight)
-            if record["agreed"]:
-                return replace(position, best=-1.0, stale=0), record
-            if record["dropped"] or record["replaced"]:
-                return replace(position, simplified=True, best=-1.0, stale=0), record
-        if done:
-            if not self.imitates(position.sight):
-                record["parser_loss"] = self.settle(deduction, solved, generator, position.sight)
-            return replace(position, simplified=True, settled=True), record
+        if position.settled or untouched:
+            fresh = Position(position.stage, simplified=position.simplified, sight=position.sight)
+            if last and self.perceives and position.turn < self.config.learning.turns:
+                return replace(fresh, turn=position.turn + 1), self.refine(generator)
+            in_vain = position.reached if reached else pool.accuracy
+            return replace(fresh, stage=position.stage + 1, reached=in_vain), {}
+        record: dict[str, Any] = {}
+        if not position.simplified:
+            record |= self.simplify(pool, generator, position.sight)
+            if any(record.values()):
+                return replace(position, simplified=not record["agreed"], best=-1.0, stale=0), record
+        if not self.imitates(position.sight):
+            record["parser_loss"] = self.settle(pool, generator, position.sight)
+        return replace(position, simplified=True, settled=True), record
+
+    def go_on(
+        self, position: Position, pool: Pool, generator: np.random.Generator, stale: int
+    ) -> tuple[Position, dict[str, Any]]:
+        """Learn from the examples; the next position and a record.
+
+        Args:
+            position: where the run stands.
+            pool: the stage's examples.
+            generator: source of the round's randomness.
+            stale: rounds since the stage's best accuracy, this one included.
+        """
+        modules = self.modules
         sight = min(position.sight + (stale > 0), len(VIEWS) - 1)
         known = {key.symbol for key in modules.lexicon.entries}
         guess = stale > 0 and not (self.config.search.licensed and known.issuperset(self.free))
         before = modules.lexicon.uses
-        stuck = stale > 0 and position.explained
-        record |= self.learn(pool, solved, deduction, generator, sight, guess, stuck)
+        record = self.learn(pool, generator, sight, guess, stuck=stale > 0 and position.explained)
         following = replace(
             position,
             round=position.round + 1,
-            best=max(position.best, accuracy),
+            best=max(position.best, pool.accuracy),
             stale=stale,
+            simplified=position.simplified and modules.lexicon.uses == before,
+            sight=sight,
             explained=modules.perception.certain and record["explained"] == record["searched"],
         )
-        simplified = position.simplified and modules.lexicon.uses == before
-        return replace(following, simplified=simplified, sight=sight), record
+        return following, record
 
-    def pool(self, stage: int, most: int | None) -> np.ndarray:
-        """The examples of a stage: those that are short enough, or a draw of them."""
-        fitting = np.flatnonzero(self.sizes <= self.limits[stage])
-        return fitting if most is None else _draw(fitting, most, np.random.default_rng([self.seed, stage]))
-
-    def learn(
-        self,
-        pool: np.ndarray,
-        solved: np.ndarray,
-        deduction: Deduction,
-        generator: np.random.Generator,
-        sight: int,
-        guess: bool,
-        stuck: bool,
-    ) -> dict[str, Any]:
+    def learn(self, pool: Pool, generator: np.random.Generator, sight: int, guess: bool, stuck: bool) -> dict[str, Any]:
         """One round of abduction and learning on a batch; returns what to record of it.
 
         Args:
             pool: the stage's examples.
-            solved: which of them are solved.
-            deduction: how.
             generator: draws the batch and samples trees.
             sight: how much the parser may see.
             guess: whether several nodes of a tree may be without program, the leaves among them being guessed.
             stuck: whether what is solved may have been solved by the wrong trees.
         """
-        learning, modules = self.config.learning, self.modules
-        if learning.replay:
-            failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
-            kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
-        else:
-            drawn = _draw(np.arange(len(pool)), learning.batch, generator)
-            failed, kept = drawn[~solved[drawn]], drawn[solved[drawn]]
-        batch = np.concatenate([pool[failed], pool[kept]])
+        modules = self.modules
+        failed, kept = self.draw_batch(pool.solved, generator)
+        batch = pool.examples[np.concatenate([failed, kept])]
         self.learned_from.update(batch.tolist())
-        found = self.abduce(pool[failed], generator, guess)
-        own = _solutions(deduction, kept, len(failed))
+        found = self.abduce(pool.examples[failed], generator, guess)
+        own = pool.solutions(kept, len(failed))
         if stuck:
-            own = self.other_solutions(pool[kept], own, len(failed), generator)
+            own = self.other_solutions(pool.examples[kept], own, len(failed), generator)
         proposals = found.then(Proposals.exact(own))
         trust = STUCK if stuck else 0.0 if guess else 1.0
         weights, evidence, hypotheses = self.judge(modules, proposals, generator, trust)
-        before, modules.lexicon = (
-            modules.lexicon,
-            revise(modules.lexicon, evidence, hypotheses, self.config, self.fixed),
-        )
+        before = modules.lexicon
+        modules.lexicon = revise(before, evidence, hypotheses, self.config, self.fixed)
         changes = Counter(
             "pruned" if key not in modules.lexicon else "revised"
             for key, entry in before.entries.items()
@@ -302,6 +338,15 @@ class Trainer:
             "parser_loss": loss,
             "sight": sight,
         }
+
+    def draw_batch(self, solved: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The examples of a batch: those that are not solved, and those that are."""
+        learning = self.config.learning
+        if learning.replay:
+            failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
+            return failed, _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
+        drawn = _draw(np.arange(len(solved)), learning.batch, generator)
+        return drawn[~solved[drawn]], drawn[solved[drawn]]
 
     def abduce(self, examples: np.ndarray, generator: np.random.Generator, guess: bool) -> Proposals:
         """Explanations of unsolved examples."""
@@ -353,15 +398,7 @@ class Trainer:
         supposed = None
         for turn in range(TURNS):
             with self.clock("abduce"):
-                weights = weigh(
-                    proposals,
-                    nodes,
-                    modules.lexicon,
-                    grammar,
-                    passes if turn else 0,
-                    supposed,
-                    trust,
-                )
+                weights = weigh(proposals, nodes, modules.lexicon, grammar, passes if turn else 0, supposed, trust)
             with self.clock("induce"):
                 evidence = collect(nodes, weights, modules.executor.values, modules.lexicon)
                 hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator, self.fixed)
@@ -373,20 +410,13 @@ class Trainer:
             )
         return weights, evidence, hypotheses
 
-    def simplify(
-        self,
-        pool: np.ndarray,
-        deduction: Deduction,
-        solved: np.ndarray,
-        generator: np.random.Generator,
-        sight: int,
-    ) -> dict[str, int]:
+    def simplify(self, pool: Pool, generator: np.random.Generator, sight: int) -> dict[str, int]:
         """Drop what all that is solved can do without, and prefer simpler programs; returns what to record of it."""
-        modules = self.modules
-        chosen = _draw(np.flatnonzero(solved), self.config.learning.batch // 2, generator)
+        modules, solved = self.modules, np.flatnonzero(pool.solved)
+        chosen = _draw(solved, self.config.learning.batch // 2, generator)
         with self.clock("abduce"):
-            inputs, wanted = [self.inputs[index] for index in pool[chosen]], self.wanted[pool[chosen]]
-            own = _solutions(deduction, chosen, 0)
+            examples, own = pool.examples[chosen], pool.solutions(chosen)
+            inputs, wanted = [self.inputs[index] for index in examples], self.wanted[examples]
             learned = not self.known and modules.parser.gold is None
             agreed = convention(modules, wanted, own, self.config) if learned else None
         if agreed is not None:
@@ -399,10 +429,10 @@ class Trainer:
             dropped = superfluous(modules, inputs, wanted, own, self.config.search, generator)
             dropped = {use for use in dropped if use.key.symbol not in self.fixed}
             modules.lexicon = without(modules.lexicon, dropped)
-        replaced = sum(self.challenge(symbol, pool, generator) for symbol in self.free)
+        replaced = sum(self.challenge(symbol, pool.examples, generator) for symbol in self.free)
         if dropped and not replaced and not self.imitates(sight):
-            trees = deduction.trees.take(deduction.row[np.flatnonzero(solved)])
-            right = np.flatnonzero(execute(modules, trees).results == deduction.results[solved])
+            trees = pool.solutions(solved)
+            right = np.flatnonzero(execute(modules, trees).results == pool.deduction.results[solved])
             trees = trees.take(_draw(right, self.config.learning.pool, generator))
             self.fit_parser(trees, np.ones(len(trees)), generator, sight)
         return {"agreed": 0, "dropped": len(dropped), "replaced": replaced}
@@ -455,10 +485,10 @@ class Trainer:
         self.learned_from.update(drawn[trees.sentence].tolist())
         return {"decoded": len(trees) / max(len(drawn), 1)}
 
-    def settle(self, deduction: Deduction, solved: np.ndarray, generator: np.random.Generator, sight: int) -> float:
+    def settle(self, pool: Pool, generator: np.random.Generator, sight: int) -> float:
         """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
-        rows = deduction.row[_draw(np.flatnonzero(solved), self.config.learning.batch, generator)]
-        return self.fit_parser(deduction.trees.take(rows), np.ones(len(rows)), generator, sight)
+        trees = pool.solutions(_draw(np.flatnonzero(pool.solved), self.config.learning.batch, generator))
+        return self.fit_parser(trees, np.ones(len(trees)), generator, sight)
 
     def imitates(self, sight: int) -> bool:
         """Whether new symbols parse like known ones, and the parser is left as it was before this run.
@@ -500,12 +530,10 @@ class Trainer:
             return modules.parser.fit(trees.symbols, trees.heads, trees.lengths, weights, noise, sight)
 
 
-def _solutions(deduction: Deduction, kept: np.ndarray, start: int) -> Candidates:
-    """The trees by which these inputs of the pool were solved, as inputs ``start``, ``start + 1``, ... of a batch."""
-    numbering = np.full(len(deduction.row), -1)
-    numbering[kept] = start + np.arange(len(kept))
-    trees = deduction.trees.take(deduction.row[kept])
-    return replace(trees, sentence=numbering[trees.sentence])
+def _patience(position: Position, accuracy: float) -> int:
+    """Rounds without improvement after which a stage with this accuracy ends."""
+    as_well = accuracy >= max(position.reached - SLACK, TRUSTED)
+    return 1 if as_well and not position.explained else PATIENCE
 
 
 def _draw(indices: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:
