@@ -27,7 +27,7 @@ from nsr.arrays import draw
 from nsr.devices import check_device, processes, rank
 from nsr.errors import ConfigError, RunError
 from nsr.learning.config import Config
-from nsr.learning.training import Position
+from nsr.learning.stages import Position
 from nsr.model import NSR
 from nsr.perception.images import ImagePerception
 from nsr.perception.perception import Perception

@@ -23,7 +23,8 @@ from nsr.learning.config import Config
 from nsr.learning.deduction import ANSWERS_WIDTH, Deduction, Modules, answers, deduce, execute
 from nsr.learning.grounding import ground
 from nsr.learning.knowledge import given_lexicon, gold_names, perceive
-from nsr.learning.training import Clock, OnRound, Position, Trainer
+from nsr.learning.stages import Clock, OnRound, Position
+from nsr.learning.training import Trainer
 from nsr.perception.images import ImagePerception, pictures
 from nsr.perception.perception import Perception, require_perception
 from nsr.perception.tokens import TokenPerception, words_of

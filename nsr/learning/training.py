@@ -5,17 +5,16 @@ how well the evidence they imply agrees with that of other examples; then refit 
 parser on the weighted trees, and re-induce the programs whose evidence changed. A stage ends when greedy accuracy
 passes a threshold; the next one admits longer inputs.
 
-The state between two rounds is the modules and a :class:`Position`; all randomness of a round is drawn from the seed
-and the position, so a run that is stopped and resumed ends as if it had never been stopped.
+The state between two rounds is the modules and a :class:`nsr.learning.stages.Position`; all randomness of a round is
+drawn from the seed and the position, so a run that is stopped and resumed ends as if it had never been stopped.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,12 +24,13 @@ from nsr.learning.abduction import Guess
 from nsr.learning.association import associate
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence, Nodes, Supposed, collect, costs, support, weigh
-from nsr.learning.deduction import Candidates, Deduction, Modules, candidates, decode, deduce, execute
+from nsr.learning.deduction import Candidates, Modules, candidates, decode, deduce, execute
 from nsr.learning.knowledge import given_lexicon
 from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose
 from nsr.learning.pruning import CHALLENGES, convention, rivals, superfluous, without
 from nsr.learning.sampling import sample
+from nsr.learning.stages import Clock, OnRound, Pool, Position, stages
 from nsr.semantics.induction import Hypothesis, Space
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import Value
@@ -41,105 +41,6 @@ TEMPERED = 0.1  # trust of the sampler in the parser while a stage makes no prog
 STUCK = 0.3  # trust in the parser when all is explained and yet not solved
 TURNS = 3  # of weighing candidates and supposing programs
 RETRAINED = 500  # examples that the parser of a model that is built upon is trained further on, at least
-PATIENCE = 5  # rounds without improvement after which a stage ends
-TRUSTED = 0.9  # accuracy of a stage from which on what it could not explain may be wrong examples
-SLACK = 0.01  # by how much a stage may stay behind the last one and still count as doing as well
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a run stands: the next round to do.
-
-    Attributes:
-        stage: index of the stage.
-        round: rounds done in it.
-        best: best accuracy of the stage so far.
-        stale: rounds since it was reached.
-        simplified: whether what the stage can do without has been dropped from the lexicon since it last changed.
-        settled: whether the parser has been refitted to the trees it chose itself.
-        sight: how much the parser may see of a configuration (an index into ``nsr.syntax.scorer.VIEWS``); it grows
-            when a stage makes no progress.
-        reached: the accuracy with which the last stage ended in vain, above 1 if none has. What it could not explain
-            may be wrong examples, so a stage that does as well is soon given up.
-        explained: whether the last round explained all it searched; then there is no sign of wrong examples. Never
-            where readings are uncertain: there, a misread example is explained by reading it otherwise.
-        turn: how often perception has been refitted.
-    """
-
-    stage: int = 0
-    round: int = 0
-    best: float = -1.0
-    stale: int = 0
-    simplified: bool = False
-    settled: bool = False
-    sight: int = 0
-    reached: float = 2.0
-    explained: bool = False
-    turn: int = 0
-
-
-@dataclass
-class Clock:
-    """Seconds by phase."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        """Add the seconds that a block takes to a phase."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The examples of a stage as they were deduced.
-
-    Attributes:
-        examples: their numbers, shape (B,).
-        deduction: the answers to them.
-        solved: which answers are right, shape (B,).
-    """
-
-    examples: np.ndarray
-    deduction: Deduction
-    solved: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    @property
-    def accuracy(self) -> float:
-        """The share of the examples that are solved."""
-        return float(self.solved.mean())
-
-    def solutions(self, rows: np.ndarray, start: int = 0) -> Candidates:
-        """The trees by which these examples were solved, as inputs ``start``, ``start + 1``, ... of a batch."""
-        numbering = np.full(len(self), -1)
-        numbering[rows] = start + np.arange(len(rows))
-        trees = self.deduction.trees.take(self.deduction.row[rows])
-        return replace(trees, sentence=numbering[trees.sentence])
-
-
-OnRound = Callable[[Position, dict[str, Any]], None]
-
-
-def stages(lengths: np.ndarray, curriculum: str, least: int) -> list[int]:
-    """The longest input of each stage: 1, 2, 3, 4, then half as long again each time.
-
-    A stage that would have fewer than ``least`` examples is joined to the next.
-    """
-    longest = int(lengths.max(initial=1))
-    if curriculum == "none":
-        return [longest]
-    limits, limit = [], 1
-    while limit < longest:
-        limits.append(limit)
-        limit = limit + 1 if limit < 4 else limit * 3 // 2
-    return [limit for limit in limits if (lengths <= limit).sum() >= least] + [longest]
 
 
 class Trainer:
@@ -209,7 +110,7 @@ class Trainer:
         pool = self.deduce_pool(position.stage, (learning.final or None) if last else learning.pool)
         stale = 0 if pool.accuracy > position.best else position.stale + 1
         reached = pool.accuracy >= (1.0 if last else learning.threshold)
-        if reached or position.round >= learning.rounds or stale >= _patience(position, pool.accuracy):
+        if reached or position.round >= learning.rounds or stale >= position.patience(pool.accuracy):
             following, record = self.end(position, pool, generator, last, reached)
         else:
             following, record = self.go_on(position, pool, generator, stale)
@@ -528,12 +429,6 @@ class Trainer:
                 sight = max(sight, int(modules.parser.scorer.view_index))
                 modules.parser.scorer.like.copy_(torch.arange(len(modules.parser.scorer.like)))
             return modules.parser.fit(trees.symbols, trees.heads, trees.lengths, weights, noise, sight)
-
-
-def _patience(position: Position, accuracy: float) -> int:
-    """Rounds without improvement after which a stage with this accuracy ends."""
-    as_well = accuracy >= max(position.reached - SLACK, TRUSTED)
-    return 1 if as_well and not position.explained else PATIENCE
 
 
 def _draw(indices: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:
