@@ -19,7 +19,7 @@ from safetensors import torch as safetensors
 from nsr.arrays import draw
 from nsr.errors import ConfigError, InputError, NSRError, ProgramError, RunError
 from nsr.gss import GSS
-from nsr.learning.config import Config
+from nsr.learning.config import Config, flat
 from nsr.learning.deduction import ANSWERS_WIDTH, Deduction, Modules, answers, deduce, execute
 from nsr.learning.grounding import ground
 from nsr.learning.knowledge import given_lexicon, gold_names, perceive
@@ -530,7 +530,7 @@ class NSR:
         """The inverse of :meth:`files`; ``folder`` is for messages."""
         try:
             config = parse_json(files["config.json"], folder / "config.json")
-            settings = {name: value for section in config["settings"].values() for name, value in section.items()}
+            settings = flat(config["settings"])
             task = None if config["task"] is None else tasks(config["task"]["name"], **config["task"]["options"])
             settings |= {} if perception is None else {"perception": perception}
             model = cls(config["primitives"], task=task, seed=_checked_seed(config["seed"]), **settings)

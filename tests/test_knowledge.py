@@ -8,7 +8,7 @@ from terms import LISTS
 import nsr
 from nsr.errors import ConfigError, InputError
 from nsr.gss import ROOT
-from nsr.learning.config import Config, KnowledgeConfig
+from nsr.learning.config import Config, KnowledgeConfig, flat
 from nsr.learning.deduction import deduce
 from nsr.learning.knowledge import given_lexicon, literal_words, perceive
 from nsr.perception.tokens import TokenPerception
@@ -121,7 +121,7 @@ def test_what_is_given_licenses_chains_and_separators_in_their_place(between):
 def test_options_are_known_by_name():
     config = Config.of(literals="true", separators=", ;", between=False)
     assert config.knowledge == KnowledgeConfig(literals=True, separators=", ;", between=False)
-    assert Config.from_json(config.to_json()) == config
+    assert Config.of(**flat(config.to_json())) == config
     assert Config.of() == Config.of(literals=False, separators="", between=True)
 
 

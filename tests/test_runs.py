@@ -345,7 +345,7 @@ def test_a_run_that_was_killed_while_it_wrote_its_results_is_resumed(undisturbed
 def test_a_checkpoint_left_behind_by_a_finished_run_is_removed(undisturbed, tmp_path, monkeypatch):
     settings, expected = undisturbed
     with monkeypatch.context() as patch:
-        patch.setattr("nsr.experiment.remove_checkpoint", lambda folder: None)
+        patch.setattr("nsr.training_run.remove_checkpoint", lambda folder: None)
         nsr.train("scan", **settings, out=tmp_path, checkpoint_seconds=0)
     assert "checkpoint" in names(tmp_path)
     nsr.train("scan", **settings, out=tmp_path, resume=True)

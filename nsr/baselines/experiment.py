@@ -24,7 +24,7 @@ from nsr.baselines.abductive import ABLKIT, EPOCHS, AbductiveTrainer, check
 from nsr.baselines.presets import Preset, make_network, preset
 from nsr.baselines.training import Limits, NetworkTrainer, Trainer, cut
 from nsr.errors import ConfigError, RunError
-from nsr.experiment import CHECKPOINT_SECONDS, METRICS, Run, drawn_examples, peak_memory_mb, write_results
+from nsr.experiment import CHECKPOINT_SECONDS, drawn_examples, peak_memory_mb
 from nsr.runs import (
     MANIFEST,
     locked,
@@ -36,6 +36,7 @@ from nsr.runs import (
     write_checkpoint,
 )
 from nsr.tasks import Examples, Task, make_task
+from nsr.training_run import METRICS, Run, write_results
 
 
 def train_baseline(
