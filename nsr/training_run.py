@@ -111,15 +111,24 @@ class Run:
         """Refuse to continue a run as if it were another.
 
         Args:
-            run: its task, split, seed and, where it is known, data folder.
+            run: its task, split, seed and, where it is known, data folder; without ``from_run``, it built on none.
             saved: its model.
             model: what is wanted.
 
         Raises:
             RunError: they differ in a setting.
         """
-        found = {**run, **flat(saved.config.to_json()), **saved.required_task.assumptions()}
-        wished = {**self.identity, **flat(model.config.to_json()), **model.required_task.assumptions()}
+        alone = {"from_run": None}
+        found = {**alone, **run, **flat(saved.config.to_json()), **saved.required_task.assumptions()}
+        wished = {**alone, **self.identity, **flat(model.config.to_json()), **model.required_task.assumptions()}
+        self.require_settings(found, wished)
+
+    def require_settings(self, found: Mapping[str, Any], wished: Mapping[str, Any]) -> None:
+        """Refuse to continue a run with other settings than those ``found`` in it, by name.
+
+        Raises:
+            RunError: they differ in one.
+        """
         for name, wanted in wished.items():
             if found.get(name, wanted) != wanted:
                 raise RunError(
