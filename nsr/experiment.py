@@ -30,13 +30,7 @@ from nsr.perception.perception import Perception
 from nsr.perception.tokens import TokenPerception
 from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
-from nsr.runs import (
-    edit_notice,
-    locked,
-    parse_json,
-    read_folder,
-    read_run_file,
-)
+from nsr.runs import edit_notice, locked, parse_json, read_folder, read_run_file
 from nsr.semantics.values import MISSING_ID
 from nsr.tasks import TASKS, Dataset, Examples, make_task
 from nsr.training_run import METRICS, History, Run
@@ -159,6 +153,15 @@ def load(folder: str | Path, perception: Perception | None = None) -> NSR:
     return _model(read_folder(Path(folder)), Path(folder), perception)
 
 
+def load_and_tell(folder: str | Path, tell: Callable[[str], None]) -> NSR:
+    """As :func:`load`; ``tell`` is called with a line if the lexicon is not as it was trained."""
+    files = read_folder(Path(folder))
+    model, notice = _model(files, Path(folder)), edit_notice(Path(folder), files)
+    if notice is not None:
+        tell(notice)
+    return model
+
+
 def _model(files: dict[str, bytes], folder: Path, perception: Perception | None = None) -> NSR:
     """The model of a run's files, with its metrics if there are any; errors as of :func:`load`."""
     model, path = NSR.of_files(files, folder, make_task, perception), folder / METRICS
@@ -263,24 +266,27 @@ def score(model: NSR, examples: Examples) -> dict[str, Any]:
     found = model.derive(examples.inputs)
     right = found.results == model.modules.executor.values.ids(examples.outputs)
     answered = found.results != MISSING_ID
-    subsets = model.task.subsets(examples) if model.task else {}
     return {
-        "accuracy": _percent(right),
-        "answered": _percent(answered),
-        "accuracy_of_answered": _percent(right[answered]) if answered.any() else None,
-        "count": len(examples),
-        "subsets": {name: _percent(right[indices]) for name, indices in subsets.items()},
+        **accuracies(right, answered, model.task.subsets(examples) if model.task else {}),
         **({} if examples.gold is None else {"symbols": symbol_accuracy(model, examples, found)}),
     }
 
 
-def load_and_tell(folder: str | Path, tell: Callable[[str], None]) -> NSR:
-    """As :func:`load`; ``tell`` is called with a line if the lexicon is not as it was trained."""
-    files = read_folder(Path(folder))
-    model, notice = _model(files, Path(folder)), edit_notice(Path(folder), files)
-    if notice is not None:
-        tell(notice)
-    return model
+def accuracies(right: np.ndarray, answered: np.ndarray, subsets: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What a test says, in percent.
+
+    Args:
+        right: which of B examples were answered right, shape (B,).
+        answered: which were answered at all, shape (B,).
+        subsets: indices of examples, by name.
+    """
+    return {
+        "accuracy": _percent(right),
+        "answered": _percent(answered),
+        "accuracy_of_answered": _percent(right[answered]) if answered.any() else None,
+        "count": len(right),
+        "subsets": {name: _percent(right[indices]) for name, indices in subsets.items()},
+    }
 
 
 def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) -> dict[str, Any]:

@@ -524,7 +524,7 @@ def test_the_command_refuses(argv, message, capsys):
 
 def test_images_are_refused(monkeypatch):
     pictures = Dataset(*[Examples(("pictures",), (7,), (("7",),))] * 2, "drawn")
-    task = SimpleNamespace(default_split="hint", assumptions=dict, load=lambda split, **given: pictures)
+    task = SimpleNamespace(name="hint", default_split="hint", assumptions=dict, load=lambda split, **given: pictures)
     monkeypatch.setattr(experiment, "make_task", lambda name, **options: task)
     with pytest.raises(ConfigError, match="not images; leave out --input images"):
         experiment.train_baseline("hint", "gru")
