@@ -530,8 +530,9 @@ def test_images_are_refused(monkeypatch):
         experiment.train_baseline("hint", "gru")
 
 
-def test_a_folder_with_something_in_it_is_left_alone(tmp_path, capsys):
-    (tmp_path / "metrics.json").write_text('{"task": "scan"}')
+@pytest.mark.parametrize("metrics", ['{"task": "scan"}', '{"run": 7}', "[]"])
+def test_a_folder_with_something_in_it_is_left_alone(metrics, tmp_path, capsys):
+    (tmp_path / "metrics.json").write_text(metrics)
     command = ["train-baseline", "scan", "--model", "gru", "--out", str(tmp_path)]
     for more, message in (([], "is not empty"), (["--resume"], "is no run of a baseline")):
         assert main([*command, *more]) == 2

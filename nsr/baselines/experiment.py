@@ -30,6 +30,7 @@ from nsr.runs import (
     parse_json,
     read_checkpoint,
     read_folder,
+    read_run_file,
     remove_checkpoint,
     to_json,
     write_checkpoint,
@@ -253,13 +254,13 @@ def _restore(trainer: Trainer, run: Run) -> float:
     return float(state["total"])
 
 
-def _require_same(run: Run, found: dict[str, Any] | None) -> None:
+def _require_same(run: Run, found: Any) -> None:
     """Refuse to continue a run as if it were another; ``found`` is what the folder says of it.
 
     Raises:
         RunError: it is no run of a baseline, or they differ in a setting.
     """
-    if found is None:
+    if not isinstance(found, dict):
         raise RunError(f"{run.folder} is no run of a baseline; choose another folder")
     run.require_settings({name: found.get(name) for name in run.identity}, run.identity)
 
@@ -272,7 +273,8 @@ def _result(run: Run) -> dict[str, Any]:
     """
     path = run.folder / METRICS
     listed = (run.folder / MANIFEST).is_file()  # earlier versions wrote none
-    found = parse_json(read_folder(run.folder)[METRICS] if listed else path.read_bytes(), path)
-    _require_same(run, found.get("run"))
+    files = read_folder(run.folder) if listed else {}
+    found: dict[str, Any] = parse_json(files.get(METRICS) or read_run_file(path), path)
+    _require_same(run, found.get("run") if isinstance(found, dict) else None)
     run.tidy()
     return found
