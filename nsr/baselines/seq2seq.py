@@ -1,4 +1,4 @@
-"""What all baselines have in common: words, training with teacher forcing, greedy prediction, accuracy.
+"""What all baselines have in common: words, training with teacher forcing, greedy prediction.
 
 A baseline is a :class:`Network`; :mod:`nsr.baselines.recurrent` and :mod:`nsr.baselines.transformer` have them. Outputs
 are tuples of words; a task whose values are numbers spells them out first.
@@ -195,17 +195,6 @@ def predict(model: Network, inputs: Sequence[Tokens]) -> list[Tokens]:
         for row, ids in zip(rows, greedy_decode(model, [encoded[row] for row in rows]), strict=True):
             predictions[row] = model.words_out.decode(ids)
     return predictions
-
-
-def accuracy(model: Network, examples: Examples) -> float:
-    """The share of examples whose whole output is predicted exactly.
-
-    Raises:
-        DataError: there are no examples.
-    """
-    if not len(examples):
-        raise DataError("no test examples: give at least one input-output pair")
-    return sum(solved(model, examples)) / len(examples)
 
 
 @torch.inference_mode()
