@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nsr.errors import ConfigError, DataError, InputError
+from nsr.perception.tokens import unknown_word
 from nsr.tasks.task import Examples, Tokens
 
 if TYPE_CHECKING:
@@ -87,10 +88,7 @@ class Vocabulary:
             return [self.ids[word] for word in sentence]
         except KeyError as error:
             word = error.args[0]
-            known = ", ".join(self.words[:20]) + (", ..." if len(self.words) > 20 else "")
-            raise InputError(
-                f"unknown word {word!r} at position {sentence.index(word) + 1}; known words: {known}"
-            ) from None
+            raise unknown_word(word, sentence.index(word) + 1, self.words) from None
 
     def decode(self, ids: Iterable[int]) -> Tokens:
         """The words of these ids."""
