@@ -21,7 +21,7 @@ from nsr.gss import GSS
 from nsr.learning.config import Config, flat
 from nsr.learning.deduction import ANSWERS_WIDTH, Deduction, Modules, answers, deduce, execute
 from nsr.learning.grounding import ground
-from nsr.learning.knowledge import given_lexicon, gold_names, perceive
+from nsr.learning.knowledge import given_lexicon, gold_names, token_perception
 from nsr.learning.stages import Clock, OnRound, Position
 from nsr.learning.training import Trainer
 from nsr.model_files import (
@@ -238,7 +238,7 @@ class NSR:
         perception: Perception
         literals: set[str] = set()
         if self._perception is None:
-            perception = perceive(sentences, values, self.config.knowledge)
+            perception = token_perception(sentences, values, self.config.knowledge)
             literals = {word for each in sentences for word in each}.difference(perception.words)
         else:
             perception = self._perception
