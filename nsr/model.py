@@ -454,8 +454,7 @@ class NSR:
 
     def derive(self, inputs: Sequence[Any]) -> Deduction:
         """The answers to encoded inputs as arrays, with the trees they come from."""
-        readings = 1 if self.modules.perception.certain else self.config.learning.considered
-        return deduce(self.modules, inputs, self.config.learning.beam, readings=readings)
+        return deduce(self.modules, inputs, self.config.learning.beam, readings=self.config.learning.considered)
 
     def files(self) -> dict[str, bytes]:
         """The model as the files of a run folder."""

@@ -130,7 +130,7 @@ class Trainer:
             examples = _draw(examples, most, np.random.default_rng([self.seed, stage]))
         with self.clock("deduce"):
             inputs = [self.inputs[index] for index in examples]
-            deduction = deduce(self.modules, inputs, fallback=False, readings=self.readings)
+            deduction = deduce(self.modules, inputs, fallback=False, readings=self.config.learning.considered)
         return Pool(examples, deduction, deduction.results == self.wanted[examples])
 
     def end(
@@ -368,11 +368,6 @@ class Trainer:
     def perceives(self) -> bool:
         """Whether perception is something to learn."""
         return not self.modules.perception.certain and self.config.knowledge.perception == "learned"
-
-    @property
-    def readings(self) -> int:
-        """Symbol sequences tried for an input."""
-        return 1 if self.modules.perception.certain else self.config.learning.considered
 
     def refine(self, generator: np.random.Generator) -> dict[str, Any]:
         """Refit perception to the readings that give examples their values; returns what to record of it."""
