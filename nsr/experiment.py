@@ -12,7 +12,7 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -272,7 +272,7 @@ def score(model: NSR, examples: Examples) -> dict[str, Any]:
     }
 
 
-def accuracies(right: np.ndarray, answered: np.ndarray, subsets: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def accuracies(right: np.ndarray, answered: np.ndarray, subsets: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     """What a test says, in percent.
 
     Args:

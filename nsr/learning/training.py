@@ -125,7 +125,7 @@ class Trainer:
 
     def deduce_pool(self, stage: int, most: int | None) -> Pool:
         """Deduce the examples of a stage greedily: those that are short enough, or a draw of them."""
-        examples = np.flatnonzero(self.sizes <= self.limits[stage])
+        examples: np.ndarray = np.flatnonzero(self.sizes <= self.limits[stage])
         if most is not None:
             examples = _draw(examples, most, np.random.default_rng([self.seed, stage]))
         with self.clock("deduce"):
