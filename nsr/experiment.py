@@ -8,52 +8,34 @@ some round, and ``training.lock`` keeps other processes out.
 
 from __future__ import annotations
 
-import json
 import re
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from nsr._version import __version__
 from nsr.arrays import draw
 from nsr.devices import check_device, processes, rank
 from nsr.errors import ConfigError, RunError
-from nsr.learning.config import Config
-from nsr.learning.training import Position
 from nsr.model import NSR
 from nsr.perception.images import ImagePerception
 from nsr.perception.perception import Perception
 from nsr.perception.tokens import TokenPerception
 from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
-from nsr.runs import (
-    LOCK,
-    PROVENANCE,
-    edit_notice,
-    locked,
-    parse_json,
-    read_checkpoint,
-    read_folder,
-    read_run_file,
-    remove_checkpoint,
-    to_json,
-    write_checkpoint,
-    write_folder,
-)
-from nsr.semantics.lexicon import Key
+from nsr.runs import edit_notice, locked, parse_json, read_folder, read_run_file
 from nsr.semantics.values import MISSING_ID
 from nsr.tasks import TASKS, Dataset, Examples, make_task
+from nsr.training_run import METRICS, History, Run
 
 CHECKPOINT_SECONDS = 10.0
-METRICS, HISTORY = "metrics.json", "history.jsonl"
 PARTS = ("test", "validation")
 NO_TASK = "this model was not trained on a task; use its predict method"
 
@@ -85,7 +67,7 @@ def train(
         checkpoint_seconds: time between two checkpoints.
         progress: show a progress bar on stderr.
         tell: is called before training with each line about what is odd in the user's own data, or in a finished run.
-        settings: options of the task and of :class:`Config`, by name.
+        settings: options of the task and of :class:`nsr.learning.config.Config`, by name.
 
     Returns:
         the model; its ``metrics`` are those of ``metrics.json``.
@@ -114,13 +96,13 @@ def train(
     }
     run = None if out is None else Run(Path(out), identity)
     if run is not None and run.finished(resume):
-        return run.result(model, tell)
+        return _finished(run, model, tell)
     with (
         processes(model.config.images.device),
         nullcontext() if run is None or rank() > 0 else locked(run.folder),
     ):
         if run is not None and run.finished(resume):  # by another process, just before the lock
-            return run.result(model, tell)
+            return _finished(run, model, tell)
         data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
         by_word = data.train.gold is None and not own_perception
         if by_word and not model.config.knowledge.literals and from_run is None:
@@ -129,12 +111,24 @@ def train(
             for line in notes(data.train, model.config.knowledge):
                 tell(line)
         start, before = (None, 0.0) if run is None or not resume else run.restore(model)
-        with _History(model, run, began - before, checkpoint_seconds, start, progress) as history:
+        with History(model, run, began - before, checkpoint_seconds, progress) as history:
             model.fit(data.train.inputs, data.train.outputs, history.add, start)
             model.metrics = _metrics(model, data, identity, began - before)
             if run is not None and rank() == 0:
                 run.finish(model, history.records)
     return model
+
+
+def _finished(run: Run, model: NSR, tell: Callable[[str], None]) -> NSR:
+    """The model of a finished run, which is to be the one wanted.
+
+    Raises:
+        RunError: it is damaged, or differs in a setting.
+    """
+    saved = load_and_tell(run.folder, tell)
+    run.require_same(saved.metrics, saved, model)
+    run.tidy()
+    return saved
 
 
 def untrained(task: str, seed: int, settings: Mapping[str, Any]) -> NSR:
@@ -157,6 +151,15 @@ def load(folder: str | Path, perception: Perception | None = None) -> NSR:
         ProgramError: its lexicon was edited and is wrong; the message says where.
     """
     return _model(read_folder(Path(folder)), Path(folder), perception)
+
+
+def load_and_tell(folder: str | Path, tell: Callable[[str], None]) -> NSR:
+    """As :func:`load`; ``tell`` is called with a line if the lexicon is not as it was trained."""
+    files = read_folder(Path(folder))
+    model, notice = _model(files, Path(folder)), edit_notice(Path(folder), files)
+    if notice is not None:
+        tell(notice)
+    return model
 
 
 def _model(files: dict[str, bytes], folder: Path, perception: Perception | None = None) -> NSR:
@@ -263,199 +266,27 @@ def score(model: NSR, examples: Examples) -> dict[str, Any]:
     found = model.derive(examples.inputs)
     right = found.results == model.modules.executor.values.ids(examples.outputs)
     answered = found.results != MISSING_ID
-    subsets = model.task.subsets(examples) if model.task else {}
     return {
-        "accuracy": _percent(right),
-        "answered": _percent(answered),
-        "accuracy_of_answered": _percent(right[answered]) if answered.any() else None,
-        "count": len(examples),
-        "subsets": {name: _percent(right[indices]) for name, indices in subsets.items()},
+        **accuracies(right, answered, model.task.subsets(examples) if model.task else {}),
         **({} if examples.gold is None else {"symbols": symbol_accuracy(model, examples, found)}),
     }
 
 
-class Run:
-    """A run folder during training."""
+def accuracies(right: np.ndarray, answered: np.ndarray, subsets: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """What a test says, in percent.
 
-    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
-        self.folder = folder
-        self.identity = identity
-        self.checkpoint = folder / "checkpoint"
-        self.history: list[dict[str, Any]] = []  # of the checkpoint that was restored
-
-    def finished(self, resume: bool) -> bool:
-        """Whether the run is complete already.
-
-        Raises:
-            RunError: the folder is not empty and is not to be resumed.
-        """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise RunError(f"{self.folder} is not a folder")
-        used = self.folder.exists() and any(each.name != LOCK for each in self.folder.iterdir())
-        if used and not resume:
-            raise RunError(f"{self.folder} is not empty; continue it with --resume, or choose another folder")
-        if used and not self._begun():
-            raise RunError(f"{self.folder} holds no run to resume; choose another folder")
-        return resume and (self.folder / METRICS).is_file()
-
-    def _begun(self) -> bool:
-        """Whether what the folder holds was written by a run."""
-        written = (self.folder / name for name in (METRICS, PROVENANCE, LOCK))
-        return any(each.is_file() for each in written) or any(self.folder.glob("checkpoint*"))
-
-    def result(self, model: NSR, tell: Callable[[str], None]) -> NSR:
-        """The model of a finished run, which is to be the one wanted.
-
-        Raises:
-            RunError: it is damaged, or differs in a setting.
-        """
-        saved = load_and_tell(self.folder, tell)
-        self.require_same(saved.metrics, saved, model)
-        self.tidy()
-        return saved
-
-    def tidy(self) -> None:
-        """Remove from a finished run what a kill has left.
-
-        Raises:
-            RunError: another process is in it.
-        """
-        remove_checkpoint(self.checkpoint)
-        if (self.folder / LOCK).exists():
-            with locked(self.folder):
-                pass
-
-    def restore(self, model: NSR) -> tuple[Position | None, float]:
-        """Put the model into the state of the checkpoint.
-
-        Returns:
-            the next round (None if there is no checkpoint), and the seconds that were spent before.
-
-        Raises:
-            RunError: the checkpoint is damaged or belongs to other settings.
-        """
-        files = read_checkpoint(self.checkpoint)
-        if files is None:
-            return None, 0.0
-        state = parse_json(files.pop("state.json", b""), self.checkpoint / "state.json")
-        saved = NSR.of_files(files, self.checkpoint, make_task)
-        try:
-            return self._restore(model, saved, state)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{self.checkpoint / 'state.json'} is damaged: {error!r}; train again") from None
-
-    def _restore(self, model: NSR, saved: NSR, state: dict[str, Any]) -> tuple[Position, float]:
-        """Put the model into a state; see :meth:`restore`."""
-        self.require_same(state["run"], saved, model)
-        model.adopt(saved)
-        entries = {
-            Key(symbol, arity): replace(saved.lexicon.entries[Key(symbol, arity)], agreement=agreement, support=support)
-            for symbol, arity, agreement, support in state["entries"]
-        }
-        model.modules.lexicon = replace(saved.lexicon, entries=entries)
-        model.clock.seconds = dict(state["seconds"])
-        model.learned_from = set(state["learned_from"])
-        self.history = list(state["history"])
-        return Position(**state["position"]), float(state["total"])
-
-    def require_same(self, run: dict[str, Any], saved: NSR, model: NSR) -> None:
-        """Refuse to continue a run as if it were another.
-
-        Args:
-            run: its task, split, seed and, where it is known, data folder.
-            saved: its model.
-            model: what is wanted.
-
-        Raises:
-            RunError: they differ in a setting.
-        """
-        found = {**run, **_flat(saved.config), **saved.required_task.assumptions()}
-        wished = {**self.identity, **_flat(model.config), **model.required_task.assumptions()}
-        for name, wanted in wished.items():
-            if found.get(name, wanted) != wanted:
-                raise RunError(
-                    f"{self.folder} was begun with {name} = {found[name]!r}, not {wanted!r}; choose another folder"
-                )
-
-    def save(self, model: NSR, position: Position, records: list[dict[str, Any]], total: float) -> None:
-        """Write a checkpoint: the model and the state of its training."""
-        state = {
-            "run": self.identity,
-            "position": asdict(position),
-            "entries": [[*key, entry.agreement, entry.support] for key, entry in model.modules.lexicon.entries.items()],
-            "seconds": model.clock.seconds,
-            "total": total,
-            "learned_from": sorted(model.learned_from),
-            "history": records,
-        }
-        write_checkpoint(self.checkpoint, {**model.files(), "state.json": to_json(state)})
-
-    def finish(self, model: NSR, records: list[dict[str, Any]]) -> None:
-        """Write the model, the history and, last, the metrics; then drop the checkpoint."""
-        write_results(self.folder, model.files(), records, model.metrics)
-        remove_checkpoint(self.checkpoint)
-
-
-def write_results(
-    folder: Path, files: Mapping[str, bytes], records: list[dict[str, Any]], metrics: dict[str, Any]
-) -> None:
-    """Write the files of a finished run, the metrics last, and the checksums of all.
-
-    Raises:
-        RunError: the folder cannot be written.
+    Args:
+        right: which of B examples were answered right, shape (B,).
+        answered: which were answered at all, shape (B,).
+        subsets: indices of examples, by name.
     """
-    lines = "".join(json.dumps(record) + "\n" for record in records)
-    provenance = folder / PROVENANCE
-    told = {PROVENANCE: provenance.read_bytes()} if provenance.is_file() else {}
-    write_folder(folder, {**files, **told, HISTORY: lines.encode(), METRICS: to_json(metrics)})
-
-
-def load_and_tell(folder: str | Path, tell: Callable[[str], None]) -> NSR:
-    """As :func:`load`; ``tell`` is called with a line if the lexicon is not as it was trained."""
-    files = read_folder(Path(folder))
-    model, notice = _model(files, Path(folder)), edit_notice(Path(folder), files)
-    if notice is not None:
-        tell(notice)
-    return model
-
-
-class _History:
-    """Collects the records of rounds, shows them, and writes checkpoints."""
-
-    def __init__(
-        self,
-        model: NSR,
-        run: Run | None,
-        began: float,
-        checkpoint_seconds: float,
-        start: Position | None,
-        progress: bool,
-    ) -> None:
-        self.model = model
-        self.run = run
-        self.began = began
-        self.checkpoint_seconds = checkpoint_seconds
-        self.records: list[dict[str, Any]] = [] if run is None else run.history
-        self.saved = time.perf_counter()
-        self.bar = tqdm(
-            disable=not progress or rank() > 0, unit=" rounds", file=sys.stderr, desc="learning", leave=False
-        )
-
-    def __enter__(self) -> _History:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.bar.close()
-
-    def add(self, position: Position, record: dict[str, Any]) -> None:
-        """Take the record of a round; ``position`` is the next one."""
-        self.records.append(record)
-        self.bar.update()
-        self.bar.set_postfix(tokens=record["tokens"], accuracy=f"{100 * record['accuracy']:.1f}%")
-        now = time.perf_counter()
-        if self.run is not None and rank() == 0 and now - self.saved >= self.checkpoint_seconds:
-            self.run.save(self.model, position, self.records, now - self.began)
-            self.saved = now
+    return {
+        "accuracy": _percent(right),
+        "answered": _percent(answered),
+        "accuracy_of_answered": _percent(right[answered]) if answered.any() else None,
+        "count": len(right),
+        "subsets": {name: _percent(right[indices]) for name, indices in subsets.items()},
+    }
 
 
 def _metrics(model: NSR, data: Dataset, identity: dict[str, Any], began: float) -> dict[str, Any]:
@@ -518,10 +349,6 @@ def peak_memory_mb() -> float:
             return int(found[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _flat(config: Config) -> dict[str, Any]:
-    return {name: value for section in config.to_json().values() for name, value in section.items()}
 
 
 def _percent(hits: np.ndarray) -> float:

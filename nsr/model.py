@@ -13,17 +13,31 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors import torch as safetensors
 
 from nsr.arrays import draw
-from nsr.errors import ConfigError, InputError, NSRError, ProgramError, RunError
+from nsr.errors import ConfigError, InputError, RunError
 from nsr.gss import GSS
-from nsr.learning.config import Config
+from nsr.learning.config import Config, flat
 from nsr.learning.deduction import ANSWERS_WIDTH, Deduction, Modules, answers, deduce, execute
 from nsr.learning.grounding import ground
-from nsr.learning.knowledge import given_lexicon, gold_names, perceive
-from nsr.learning.training import Clock, OnRound, Position, Trainer
+from nsr.learning.knowledge import given_lexicon, gold_names, token_perception
+from nsr.learning.stages import Clock, OnRound, Position
+from nsr.learning.training import Trainer
+from nsr.model_files import (
+    CONFIG,
+    GRAMMAR,
+    LEXICON,
+    PARSER,
+    SYNTAX,
+    VOCABULARY,
+    checked_names,
+    checked_seed,
+    damage_told,
+    perception_files,
+    read_lexicon,
+    read_perception,
+)
 from nsr.perception.images import ImagePerception, pictures
 from nsr.perception.perception import Perception, require_perception
 from nsr.perception.tokens import TokenPerception, words_of
@@ -42,21 +56,8 @@ from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import Task, Tokens
 
 MAX_UNITS = 2**27  # of the parser's tables, which have some for each symbol
-SYNTAX = "syntax.lark"  # the user's grammar in a run folder
 Input = str | Sequence[str] | Pictures | Sequence[np.ndarray] | Sequence[Any]
-DAMAGED = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-)
-NEEDS_PERCEPTION = "was made with a perception of its own; load it with nsr.load(folder, perception=...)"
 NO_IMAGES = "a model that reads images cannot build on another; leave out --from"
-HAS_PERCEPTION = "reads its inputs by itself; load it without a perception"
 
 
 @dataclass(frozen=True)
@@ -237,7 +238,7 @@ class NSR:
         perception: Perception
         literals: set[str] = set()
         if self._perception is None:
-            perception = perceive(sentences, values, self.config.knowledge)
+            perception = token_perception(sentences, values, self.config.knowledge)
             literals = {word for each in sentences for word in each}.difference(perception.words)
         else:
             perception = self._perception
@@ -367,14 +368,12 @@ class NSR:
             InputError: it is empty, or the task cannot read it.
         """
         tokens: Any = sentence
-        if isinstance(sentence, Pictures):
-            pass
-        elif not isinstance(sentence, str):
+        if isinstance(sentence, str):
+            tokens = self.task.encode(sentence) if self.task else tuple(sentence.split())
+        elif not isinstance(sentence, Pictures):
             tokens = tuple(sentence)
             if tokens and isinstance(tokens[0], np.ndarray) and self._perception is None:
                 tokens = pictures(tokens)
-        else:
-            tokens = self.task.encode(sentence) if self.task else tuple(sentence.split())
         if not tokens:
             raise InputError("empty sentence")
         return tokens
@@ -455,8 +454,7 @@ class NSR:
 
     def derive(self, inputs: Sequence[Any]) -> Deduction:
         """The answers to encoded inputs as arrays, with the trees they come from."""
-        readings = 1 if self.modules.perception.certain else self.config.learning.considered
-        return deduce(self.modules, inputs, self.config.learning.beam, readings=readings)
+        return deduce(self.modules, inputs, self.config.learning.beam, readings=self.config.learning.considered)
 
     def files(self) -> dict[str, bytes]:
         """The model as the files of a run folder."""
@@ -470,21 +468,16 @@ class NSR:
             "seed": self.seed,
             "settings": self.config.to_json(),
         }
-        perception, weights = modules.perception, {}
-        vocabulary: dict[str, Any] = {"kind": "own", "symbols": list(perception.symbols)}
-        if isinstance(perception, ImagePerception):
-            weights = {"perception.safetensors": perception.weights()}
-        if self._perception is None and isinstance(perception, ImagePerception | TokenPerception):
-            vocabulary = perception.to_json()
+        vocabulary, weights = perception_files(modules.perception, own=self._perception is not None)
         syntax = {} if self._syntax is None else {SYNTAX: self._syntax.text.encode()}
         return {
             **weights,
             **syntax,
-            "config.json": to_json(config),
-            "vocabulary.json": to_json(vocabulary),
-            "lexicon.nsr": modules.lexicon.to_text().encode(),
-            "grammar.json": to_json(grammar.to_json()),
-            "parser.safetensors": safetensors.save(modules.parser.scorer.state_dict()),
+            CONFIG: to_json(config),
+            VOCABULARY: to_json(vocabulary),
+            LEXICON: modules.lexicon.to_text().encode(),
+            GRAMMAR: to_json(grammar.to_json()),
+            PARSER: safetensors.save(modules.parser.scorer.state_dict()),
         }
 
     def adopt(self, other: NSR) -> None:
@@ -527,75 +520,24 @@ class NSR:
         perception: Perception | None = None,
     ) -> NSR:
         """The inverse of :meth:`files`; ``folder`` is for messages."""
-        try:
-            config = parse_json(files["config.json"], folder / "config.json")
-            settings = {name: value for section in config["settings"].values() for name, value in section.items()}
+        with damage_told(folder):
+            config = parse_json(files[CONFIG], folder / CONFIG)
             task = None if config["task"] is None else tasks(config["task"]["name"], **config["task"]["options"])
-            settings |= {} if perception is None else {"perception": perception}
-            model = cls(config["primitives"], task=task, seed=_checked_seed(config["seed"]), **settings)
-            model.constants = _checked_names(config["constants"])
+            settings = flat(config["settings"]) | ({} if perception is None else {"perception": perception})
+            model = cls(config["primitives"], task=task, seed=checked_seed(config["seed"]), **settings)
+            model.constants = checked_names(config["constants"])
             if model.config.knowledge.own_syntax:
                 model._syntax = OwnSyntax.tried(files[SYNTAX].decode(), str(folder / SYNTAX))
-            words = parse_json(files["vocabulary.json"], folder / "vocabulary.json")
-            if (words["kind"] == "own") != (perception is not None):
-                raise RunError(f"{folder} " + (NEEDS_PERCEPTION if perception is None else HAS_PERCEPTION))
-            if perception is not None:
-                if list(perception.symbols) != words["symbols"]:
-                    raise RunError(f"{folder} has the symbols {', '.join(words['symbols'])}, the perception has others")
-            elif words["kind"] == "images":
-                weights = files["perception.safetensors"]
-                perception = ImagePerception.from_json(words, weights, model.config.images, model.seed)
-            else:
-                perception = TokenPerception.from_json(words)
+            perception = read_perception(files, folder, perception, model.config.images, model.seed)
             parser = model._parser(given_lexicon(perception, model.config.knowledge))
-            parser.scorer.load(safetensors.load(files["parser.safetensors"]))
-            grammar = DependencyGrammar.from_json(parse_json(files["grammar.json"], folder / "grammar.json"))
-        except ConfigError as error:
-            raise RunError(f"{folder / 'config.json'}: {error}") from None
-        except NSRError:
-            raise
-        except KeyError as error:
-            raise RunError(f"{folder} is damaged: {error} is missing; train again") from None
-        except DAMAGED as error:  # torch has what is wrong in the second line
-            reason = " ".join(map(str.strip, str(error).splitlines()[:2])) or type(error).__name__
-            raise RunError(f"{folder} is damaged: {reason}; train again") from None
-        try:
-            lexicon = parse_lexicon(_decode(files["lexicon.nsr"]), perception.symbols, model.primitives)
-        except ProgramError as error:
-            raise ProgramError(f"{folder / 'lexicon.nsr'}: {error}") from None
+            parser.scorer.load(safetensors.load(files[PARSER]))
+            grammar = DependencyGrammar.from_json(parse_json(files[GRAMMAR], folder / GRAMMAR))
+            lexicon = read_lexicon(files, folder, perception.symbols, model.primitives)
         licensed = DependencyGrammar.of(lexicon, model.config.knowledge.between)
         same = licensed.classes == grammar.classes and np.array_equal(licensed.class_of, grammar.class_of)
         parser.license(grammar if same else licensed)
         model._modules = Modules(perception, parser, lexicon, Executor(model.config.learning.max_length))
         return model
-
-
-def _checked_seed(seed: Any) -> int:
-    """The seed of a file, if it is one."""
-    if type(seed) is not int or not 0 <= seed < 2**63:
-        raise ValueError("the seed must be a whole number, 0 or more")
-    return seed
-
-
-def _checked_names(names: Any) -> tuple[str, ...]:
-    """Names of a file, if that is what they are."""
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError("constants must be a list of names")
-    return tuple(names)
-
-
-def _decode(content: bytes) -> str:
-    """The text of an edited file.
-
-    Raises:
-        ProgramError: line and column where it is not UTF-8.
-    """
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        *lines, last = content[: error.start].decode().split("\n")
-        where = f"line {len(lines) + 1}, column {len(last) + 1}"
-        raise ProgramError(f"{where}: this is not UTF-8; save the file in that encoding") from None
 
 
 def show(value: Value | None) -> str:

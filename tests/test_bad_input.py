@@ -223,6 +223,14 @@ def test_a_manifest_names_only_files_of_its_folder(name, run):
         nsr.load(run)
 
 
+def test_a_manifest_without_the_lexicon_is_refused(run):
+    manifest = json.loads((run / MANIFEST).read_bytes())
+    del manifest["files"]["lexicon.nsr"]
+    (run / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(RunError, match=r"is damaged: 'lexicon\.nsr' is missing"):
+        nsr.load(run)
+
+
 @pytest.mark.parametrize("files", [[], 7, None, {str(number): "0" for number in range(40)}])
 def test_a_manifest_that_is_none_is_refused(files, run):
     manifest = json.loads((run / MANIFEST).read_bytes())

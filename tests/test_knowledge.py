@@ -8,9 +8,9 @@ from terms import LISTS
 import nsr
 from nsr.errors import ConfigError, InputError
 from nsr.gss import ROOT
-from nsr.learning.config import Config, KnowledgeConfig
+from nsr.learning.config import Config, KnowledgeConfig, flat
 from nsr.learning.deduction import deduce
-from nsr.learning.knowledge import given_lexicon, literal_words, perceive
+from nsr.learning.knowledge import given_lexicon, literal_words, token_perception
 from nsr.perception.tokens import TokenPerception
 from nsr.semantics.execution import Executor, Layout
 from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
@@ -25,13 +25,13 @@ BOTH = KnowledgeConfig(literals=True, separators=",")
 
 
 def test_nothing_is_told_unless_asked_for():
-    perception = perceive(INPUTS, OUTPUTS, KnowledgeConfig())
+    perception = token_perception(INPUTS, OUTPUTS, KnowledgeConfig())
     assert perception.symbols == (",", "A", "B", "C", "append", "copy")
     assert given_lexicon(perception, KnowledgeConfig()) == Lexicon(perception.symbols)
 
 
 def test_words_of_inputs_and_outputs_are_literals():
-    perception = perceive(INPUTS, OUTPUTS, BOTH)
+    perception = token_perception(INPUTS, OUTPUTS, BOTH)
     assert perception.symbols == (",", "append", "copy", LITERAL)
     readings = perception.read([("copy", "A", "B", "E")]).symbols[0, 0].tolist()
     assert [perception.symbols[symbol] for symbol in readings] == ["copy", LITERAL, LITERAL, LITERAL]
@@ -53,7 +53,7 @@ def test_literals_too_rare_to_be_seen_in_an_output():
 
 @pytest.mark.parametrize("outputs", [[("X", "Y")] * 2, [7, 4]], ids=["other words", "numbers"])
 def test_where_outputs_have_no_word_of_the_inputs_there_are_no_literals(outputs):
-    perception = perceive(INPUTS, outputs, BOTH)
+    perception = token_perception(INPUTS, outputs, BOTH)
     assert perception.symbols == (",", "A", "B", "C", "append", "copy")
     assert perception.literal is None
 
@@ -61,11 +61,11 @@ def test_where_outputs_have_no_word_of_the_inputs_there_are_no_literals(outputs)
 def test_separators_are_no_literals():
     inputs = [("second", "A", "B"), ("second", "B", "A"), ("append", "A", ",", "B"), ("append", "A", ",", ",")]
     outputs = [("B",), ("A",), ("A", "B"), ("A", ",")]
-    assert "," in perceive(inputs, outputs, BOTH).words
+    assert "," in token_perception(inputs, outputs, BOTH).words
 
 
 def test_the_given_lexicon():
-    lexicon = given_lexicon(perceive(INPUTS, OUTPUTS, BOTH), BOTH)
+    lexicon = given_lexicon(token_perception(INPUTS, OUTPUTS, BOTH), BOTH)
     assert lexicon.symbols == (",", "append", "copy", LITERAL)
     assert lexicon.to_text() == '"," = empty\n"<literal>" = (cons self nil)\n"<literal>" x0 = (cons self x0)\n'
     assert lexicon.signatures(0) == {Signature(0, 0, valueless=True)}
@@ -87,7 +87,7 @@ def test_separators_are_those_declared_that_occur(separators, expected):
 
 
 def test_a_chain_of_literals_is_the_list_of_them():
-    lexicon = given_lexicon(perceive(INPUTS, OUTPUTS, BOTH), BOTH)
+    lexicon = given_lexicon(token_perception(INPUTS, OUTPUTS, BOTH), BOTH)
     executor = Executor()
     literal, comma = lexicon.symbols.index(LITERAL), lexicon.symbols.index(",")
     tokens = executor.values.ids(["Z", "Y", "X", ","])[None]
@@ -99,7 +99,7 @@ def test_a_chain_of_literals_is_the_list_of_them():
 
 @pytest.mark.parametrize("between", [False, True])
 def test_what_is_given_licenses_chains_and_separators_in_their_place(between):
-    lexicon = given_lexicon(perceive(INPUTS, OUTPUTS, BOTH), BOTH)
+    lexicon = given_lexicon(token_perception(INPUTS, OUTPUTS, BOTH), BOTH)
     grammar = DependencyGrammar.of(lexicon, between)
     comma, append, copy, literal = range(4)
 
@@ -121,7 +121,7 @@ def test_what_is_given_licenses_chains_and_separators_in_their_place(between):
 def test_options_are_known_by_name():
     config = Config.of(literals="true", separators=", ;", between=False)
     assert config.knowledge == KnowledgeConfig(literals=True, separators=", ;", between=False)
-    assert Config.from_json(config.to_json()) == config
+    assert Config.of(**flat(config.to_json())) == config
     assert Config.of() == Config.of(literals=False, separators="", between=True)
 
 
@@ -141,7 +141,7 @@ def test_literals_are_no_constants():
 
 @pytest.mark.parametrize("between", [False, True])
 def test_what_is_given_gives_answers_without_learning(between):
-    perception = perceive(INPUTS, OUTPUTS, BOTH)
+    perception = token_perception(INPUTS, OUTPUTS, BOTH)
     lexicon = given_lexicon(perception, BOTH)
     modules = modules_of(lexicon, perception, given=DependencyGrammar.of(lexicon, between))
     found = deduce(modules, [("X", "Y", "Z"), ("copy", "A"), (",",), ("A", ",")])

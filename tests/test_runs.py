@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -345,27 +346,47 @@ def test_a_run_that_was_killed_while_it_wrote_its_results_is_resumed(undisturbed
 def test_a_checkpoint_left_behind_by_a_finished_run_is_removed(undisturbed, tmp_path, monkeypatch):
     settings, expected = undisturbed
     with monkeypatch.context() as patch:
-        patch.setattr("nsr.experiment.remove_checkpoint", lambda folder: None)
+        patch.setattr("nsr.training_run.remove_checkpoint", lambda folder: None)
         nsr.train("scan", **settings, out=tmp_path, checkpoint_seconds=0)
     assert "checkpoint" in names(tmp_path)
     nsr.train("scan", **settings, out=tmp_path, resume=True)
     assert content(tmp_path) == expected
 
 
-def test_a_run_is_not_resumed_as_another(tmp_path, monkeypatch):
+def stop_after_first_checkpoint(monkeypatch, **settings):
+    """Train on SCAN until a checkpoint is written."""
+
     def stop(self, *args):
         save(self, *args)
         raise Stop
 
     save = Run.save
-    settings = SETTINGS["solved"]
     with monkeypatch.context() as patch:
         patch.setattr(Run, "save", stop)
         with pytest.raises(Stop):
-            nsr.train("scan", **settings, out=tmp_path, checkpoint_seconds=0)
+            nsr.train("scan", **settings, checkpoint_seconds=0)
+
+
+def test_a_run_is_not_resumed_as_another(tmp_path, monkeypatch):
+    settings = SETTINGS["solved"]
+    stop_after_first_checkpoint(monkeypatch, **settings, out=tmp_path)
     for change in ({"seed": 1}, {"split": "simple"}, {"batch": 5}, {"word_order": "raw"}):
         with pytest.raises(RunError, match=f"was begun with {next(iter(change))} = "):
             nsr.train("scan", **{**settings, **change}, out=tmp_path, resume=True)
+
+
+def test_a_run_is_resumed_with_the_run_it_builds_on(tmp_path, monkeypatch):
+    base, settings = str(tmp_path / "base"), {"split": "addprim_jump", "max_tokens": 2}
+    nsr.train("scan", **settings, out=base)
+    for began, resumed in ((base, None), (None, base)):
+        run = tmp_path / f"from {resumed is None}"
+        stop_after_first_checkpoint(monkeypatch, **settings, out=run, from_run=began)
+        message = re.escape(f"was begun with from_run = {began!r}, not {resumed!r}")
+        with pytest.raises(RunError, match=message):
+            nsr.train("scan", **settings, out=run, from_run=resumed, resume=True)
+        nsr.train("scan", **settings, out=run, from_run=began, resume=True)
+        with pytest.raises(RunError, match=message):  # finished, it is still another
+            nsr.train("scan", **settings, out=run, from_run=resumed, resume=True)
 
 
 @pytest.mark.slow

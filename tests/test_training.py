@@ -8,7 +8,7 @@ import pytest
 import nsr
 from nsr.errors import ConfigError
 from nsr.learning.association import associate
-from nsr.learning.training import stages
+from nsr.learning.stages import stages
 from nsr.semantics.execution import Executor
 from nsr.semantics.notation import parse_program
 from nsr.semantics.primitives import primitive_set

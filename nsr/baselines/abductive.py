@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -99,11 +99,10 @@ class AbductiveTrainer(Trainer):
         optimizer = torch.optim.AdamW(self.network.parameters(), config.rate, weight_decay=self.images.image_decay)
         super().__init__(self.network, optimizer, validation, limits, seed)
         inputs = _pictures(train)
-        self.lengths = inputs.lengths
-        short = np.flatnonzero(self.lengths <= config.longest)
+        short = np.flatnonzero(inputs.lengths <= config.longest)
         if not len(short):
             raise DataError(f"{ABLKIT} needs expressions of at most {config.longest} symbols; take more by --examples")
-        self.train, self.lengths = train.take(short.tolist()), self.lengths[short]
+        self.train, self.lengths = train.take(short.tolist()), inputs.lengths[short]
         self.prepared = prepare(inputs.pool.images)
         self.views = 1
         self.augmented = Augmented(self.network, self.images)
@@ -150,9 +149,9 @@ class AbductiveTrainer(Trainer):
         learned = sum(count for _, count in self.losses)
         return sum(loss * count for loss, count in self.losses) / max(learned, 1), learned
 
-    def fit(self, *given: Any) -> str:
+    def fit(self, on_update: Callable[[], None] = lambda: None) -> str:
         """See :meth:`nsr.baselines.training.Trainer.fit`; afterwards several views of an image are looked at."""
-        reason = super().fit(*given)
+        reason = super().fit(on_update)
         self.views = self.images.views
         return reason
 

@@ -15,27 +15,28 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from nsr._version import __version__
 from nsr.baselines.abductive import ABLKIT, EPOCHS, AbductiveTrainer, check
-from nsr.baselines.presets import Preset, make_network, preset
+from nsr.baselines.presets import make_network, preset
 from nsr.baselines.training import Limits, NetworkTrainer, Trainer, cut
 from nsr.errors import ConfigError, RunError
-from nsr.experiment import CHECKPOINT_SECONDS, METRICS, Run, drawn_examples, peak_memory_mb, write_results
+from nsr.experiment import CHECKPOINT_SECONDS, accuracies, drawn_examples, peak_memory_mb
 from nsr.runs import (
     MANIFEST,
     locked,
     parse_json,
     read_checkpoint,
     read_folder,
+    read_run_file,
     remove_checkpoint,
     to_json,
     write_checkpoint,
 )
-from nsr.tasks import Examples, Task, make_task
+from nsr.tasks import Dataset, Examples, Task, make_task
+from nsr.training_run import METRICS, Run, write_results
 
 
 def train_baseline(
@@ -85,11 +86,7 @@ def train_baseline(
     began = time.perf_counter()
     made = make_task(task, **options)
     split = split or made.default_split
-    images = model == ABLKIT
-    if images:
-        check(made, size)
-    else:
-        preset(model, size, task)  # likewise says what is wrong before anything is read
+    _require_possible(made, model, size, epochs, minutes)
     identity = {
         "task": task,
         "split": split,
@@ -102,8 +99,6 @@ def train_baseline(
         "examples": examples,
         "options": made.assumptions(),
     }
-    if epochs is not None or minutes is not None:
-        Limits(1 if epochs is None else epochs, minutes)  # says what is wrong before anything is read
     run = None if out is None else Run(Path(out), identity)
     if run is not None and run.finished(resume):
         return _result(run)
@@ -111,44 +106,63 @@ def train_baseline(
         if run is not None and run.finished(resume):  # by another process, just before the lock
             return _result(run)
         data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
-        if data.train.gold is not None and not images:
+        if data.train.gold is not None and model != ABLKIT:
             raise ConfigError(f"{model} reads tokens, not images; leave out --input images, or choose --model {ABLKIT}")
-        used = drawn_examples(data.train, examples, seed, spread=images)
-        if images:
-            trainer: Trainer = AbductiveTrainer(*cut(used, seed), Limits(epochs or EPOCHS, minutes), seed)
-        else:
-            trainer = _network_trainer(model, preset(model, size, task), spelled(used), epochs, minutes, seed)
-        before = _restore(trainer, run) if run is not None and resume else 0.0
-        reason = _fit(trainer, run, before, began, checkpoint_seconds, progress)
-        trained = time.perf_counter()
-        test = score(trainer, made, data.test if images else spelled(data.test))
-        seconds = {
-            "total": round(before + time.perf_counter() - began, 3),
-            "train": round(trainer.progress.seconds, 3),
-            "final": trainer.progress.best["seconds"],
-            "evaluate": round(time.perf_counter() - trained, 3),
-        }
-        metrics = {
-            **_metrics(identity, trainer, reason),
-            "test": test,
-            "train": {
-                "available": len(data.train),
-                "used": len(used),
-                "learned_from": trainer.learned_from,
-                "validation": len(trainer.validation),
-            },
-            "seconds": seconds,
-            "assumptions": {"data": data.source, **made.assumptions(), **trainer.told},
-        }
+        used = drawn_examples(data.train, examples, seed, spread=model == ABLKIT)
+        trainer = _trainer(made, model, size, used, epochs, minutes, seed)
+        began -= _restore(trainer, run) if run is not None and resume else 0.0
+        reason = _fit(trainer, run, began, checkpoint_seconds, progress)
+        metrics = _metrics(identity, trainer, made, data, len(used), reason, began)
         if run is not None:
             write_results(run.folder, {}, trainer.progress.history, metrics)
             remove_checkpoint(run.checkpoint)
     return metrics
 
 
-def _metrics(identity: dict[str, Any], trainer: Trainer, reason: str) -> dict[str, Any]:
-    """What ``metrics.json`` says of training."""
-    asked = ("epochs", "minutes", "examples", "options")
+def _require_possible(task: Task, model: str, size: str, epochs: int | None, minutes: float | None) -> None:
+    """Say what is wrong before anything is read.
+
+    Raises:
+        ConfigError: there is no such model, size or limit, or the model does not read such inputs.
+    """
+    if model == ABLKIT:
+        check(task, size)
+    else:
+        preset(model, size, task.name)
+    if epochs is not None or minutes is not None:
+        Limits(1 if epochs is None else epochs, minutes)
+
+
+def _trainer(
+    task: Task, model: str, size: str, used: Examples, epochs: int | None, minutes: float | None, seed: int
+) -> Trainer:
+    """What trains a baseline on a part of these examples, and validates it on the others; nothing is learned yet."""
+    if model == ABLKIT:
+        return AbductiveTrainer(*cut(used, seed), Limits(epochs or EPOCHS, minutes), seed)
+    used, chosen = spelled(used), preset(model, size, task.name)
+    train, validation = cut(used, seed)
+    network = make_network(model, chosen.config, used, torch.Generator().manual_seed(seed))
+    epochs = epochs or math.ceil(chosen.updates / math.ceil(len(train) / chosen.config.batch))
+    return NetworkTrainer(network, train, validation, Limits(epochs, minutes, chosen.patience), seed)
+
+
+def _metrics(
+    identity: dict[str, Any], trainer: Trainer, task: Task, data: Dataset, used: int, reason: str, began: float
+) -> dict[str, Any]:
+    """Test what was trained; what ``metrics.json`` says of it.
+
+    Args:
+        identity: what was asked for.
+        trainer: at the end of training.
+        task: whose data were used.
+        data: of the split.
+        used: training examples that were looked at.
+        reason: the limit that ended training.
+        began: when training began, by ``time.perf_counter``, had it not been interrupted.
+    """
+    trained = time.perf_counter()
+    test = score(trainer, task, data.test if data.test.gold is not None else spelled(data.test))
+    ended, asked = time.perf_counter(), ("epochs", "minutes", "examples", "options")
     return {
         **{name: value for name, value in identity.items() if name not in asked},
         "version": __version__,
@@ -160,6 +174,20 @@ def _metrics(identity: dict[str, Any], trainer: Trainer, reason: str) -> dict[st
         "peak_memory_mb": round(peak_memory_mb(), 1),
         "settings": {**asdict(trainer.config), **asdict(trainer.limits)},
         "run": identity,
+        "test": test,
+        "train": {
+            "available": len(data.train),
+            "used": used,
+            "learned_from": trainer.learned_from,
+            "validation": len(trainer.validation),
+        },
+        "seconds": {
+            "total": round(ended - began, 3),
+            "train": round(trainer.progress.seconds, 3),
+            "final": trainer.progress.best["seconds"],
+            "evaluate": round(ended - trained, 3),
+        },
+        "assumptions": {"data": data.source, **task.assumptions(), **trainer.told},
     }
 
 
@@ -172,34 +200,14 @@ def spelled(examples: Examples) -> Examples:
 def score(trainer: Trainer, task: Task, examples: Examples) -> dict[str, Any]:
     """As :func:`nsr.experiment.score`."""
     right, answered, figures = trainer.answer(examples)
-    return {
-        "accuracy": _percent(right),
-        "answered": _percent(answered),
-        "accuracy_of_answered": _percent(right[answered]) if answered.any() else None,
-        "count": len(examples),
-        "subsets": {name: _percent(right[indices]) for name, indices in task.subsets(examples).items()},
-        **figures,
-    }
+    return {**accuracies(right, answered, task.subsets(examples)), **figures}
 
 
-def _network_trainer(
-    model: str, chosen: Preset, used: Examples, epochs: int | None, minutes: float | None, seed: int
-) -> NetworkTrainer:
-    train, validation = cut(used, seed)
-    network = make_network(model, chosen.config, used, torch.Generator().manual_seed(seed))
-    epochs = epochs or math.ceil(chosen.updates / math.ceil(len(train) / chosen.config.batch))
-    return NetworkTrainer(network, train, validation, Limits(epochs, minutes, chosen.patience), seed)
+def _fit(trainer: Trainer, run: Run | None, began: float, checkpoint_seconds: float, progress: bool) -> str:
+    """Train to the end with a bar and checkpoints; the name of the limit that ended it.
 
-
-def _fit(
-    trainer: Trainer,
-    run: Run | None,
-    before: float,
-    began: float,
-    checkpoint_seconds: float,
-    progress: bool,
-) -> str:
-    """Train to the end with a bar and checkpoints; the name of the limit that ended it."""
+    ``began`` is as in :func:`_metrics`.
+    """
     saved = time.perf_counter()
     with tqdm(
         total=trainer.limits.epochs * trainer.an_epoch,
@@ -218,7 +226,7 @@ def _fit(
             if trainer.progress.best:
                 bar.set_postfix(validation=f"{trainer.progress.best['validation']:.1f}%", refresh=False)
             if run is not None and time.perf_counter() - saved >= checkpoint_seconds:
-                _save(trainer, run, before + time.perf_counter() - began)
+                _save(trainer, run, time.perf_counter() - began)
                 saved = time.perf_counter()
 
         return trainer.fit(on_update)
@@ -241,24 +249,20 @@ def _restore(trainer: Trainer, run: Run) -> float:
     if "state.json" not in files or "progress.json" not in files:
         raise RunError(f"{run.folder} is no run of a baseline; choose another folder")
     state = parse_json(files["state.json"], run.checkpoint / "state.json")
-    _require_same(state["run"], run.identity, run.folder)
+    _require_same(run, state["run"])
     trainer.restore(files)
     return float(state["total"])
 
 
-def _require_same(found: dict[str, Any] | None, wanted: dict[str, Any], folder: Path) -> None:
-    """Refuse to continue a run as if it were another.
+def _require_same(run: Run, found: Any) -> None:
+    """Refuse to continue a run as if it were another; ``found`` is what the folder says of it.
 
     Raises:
-        RunError: they differ in a setting.
+        RunError: it is no run of a baseline, or they differ in a setting.
     """
-    if found is None:
-        raise RunError(f"{folder} is no run of a baseline; choose another folder")
-    for name, value in wanted.items():
-        if found.get(name) != value:
-            raise RunError(
-                f"{folder} was begun with {name} = {found.get(name)!r}, not {value!r}; choose another folder"
-            )
+    if not isinstance(found, dict):
+        raise RunError(f"{run.folder} is no run of a baseline; choose another folder")
+    run.require_settings({name: found.get(name) for name in run.identity}, run.identity)
 
 
 def _result(run: Run) -> dict[str, Any]:
@@ -269,11 +273,8 @@ def _result(run: Run) -> dict[str, Any]:
     """
     path = run.folder / METRICS
     listed = (run.folder / MANIFEST).is_file()  # earlier versions wrote none
-    found = parse_json(read_folder(run.folder)[METRICS] if listed else path.read_bytes(), path)
-    _require_same(found.get("run"), run.identity, run.folder)
+    files = read_folder(run.folder) if listed else {}
+    found: dict[str, Any] = parse_json(files.get(METRICS) or read_run_file(path), path)
+    _require_same(run, found.get("run") if isinstance(found, dict) else None)
     run.tidy()
     return found
-
-
-def _percent(hits: np.ndarray) -> float:
-    return round(100 * float(hits.mean()), 4) if len(hits) else 0.0

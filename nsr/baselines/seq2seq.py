@@ -1,4 +1,4 @@
-"""What all baselines have in common: words, training with teacher forcing, greedy prediction, accuracy.
+"""What all baselines have in common: words, training with teacher forcing, greedy prediction.
 
 A baseline is a :class:`Network`; :mod:`nsr.baselines.recurrent` and :mod:`nsr.baselines.transformer` have them. Outputs
 are tuples of words; a task whose values are numbers spells them out first.
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nsr.errors import ConfigError, DataError, InputError
+from nsr.perception.tokens import unknown_word
 from nsr.tasks.task import Examples, Tokens
 
 if TYPE_CHECKING:
@@ -87,10 +88,7 @@ class Vocabulary:
             return [self.ids[word] for word in sentence]
         except KeyError as error:
             word = error.args[0]
-            known = ", ".join(self.words[:20]) + (", ..." if len(self.words) > 20 else "")
-            raise InputError(
-                f"unknown word {word!r} at position {sentence.index(word) + 1}; known words: {known}"
-            ) from None
+            raise unknown_word(word, sentence.index(word) + 1, self.words) from None
 
     def decode(self, ids: Iterable[int]) -> Tokens:
         """The words of these ids."""
@@ -195,17 +193,6 @@ def predict(model: Network, inputs: Sequence[Tokens]) -> list[Tokens]:
         for row, ids in zip(rows, greedy_decode(model, [encoded[row] for row in rows]), strict=True):
             predictions[row] = model.words_out.decode(ids)
     return predictions
-
-
-def accuracy(model: Network, examples: Examples) -> float:
-    """The share of examples whose whole output is predicted exactly.
-
-    Raises:
-        DataError: there are no examples.
-    """
-    if not len(examples):
-        raise DataError("no test examples: give at least one input-output pair")
-    return sum(solved(model, examples)) / len(examples)
 
 
 @torch.inference_mode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from operator import index
@@ -195,10 +196,10 @@ class Config:
             chosen[known[name]][name] = _cast(name, value, getattr(sections[known[name]], name))
         return cls(**{name: replace(section, **chosen[name]) for name, section in sections.items()})
 
-    @classmethod
-    def from_json(cls, data: dict[str, dict[str, Any]]) -> Config:
-        """The inverse of :meth:`to_json`."""
-        return cls.of(**{name: value for section in data.values() for name, value in section.items()})
+
+def flat(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Settings by section, as of :meth:`Config.to_json`, by their names alone."""
+    return {name: value for section in sections.values() for name, value in section.items()}
 
 
 def _cast(name: str, value: Any, default: Any) -> Any:

@@ -182,7 +182,7 @@ def deduce(
         inputs: a batch of B inputs.
         beam: trees tried for each reading.
         fallback: whether to try more for inputs without an answer.
-        readings: symbol sequences tried for each; those of tokens have only one.
+        readings: symbol sequences tried for each; one where perception is certain.
     """
     found = _deduce(modules, inputs, beam, readings)
     if fallback:

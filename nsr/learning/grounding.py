@@ -14,7 +14,7 @@ steps each find one kind of symbol, from the shortest inputs that have it:
 
 What the steps find are first proposals; the loop of :mod:`nsr.learning.training` revises them.
 
-Shape letters: B inputs, N images, K symbols, F functions.
+Shape letters: B inputs, N images, K symbols, F functions, S sets of places.
 """
 
 from __future__ import annotations
@@ -176,30 +176,42 @@ class _Grounding:
                 return found
 
     def find_separators(self) -> None:
-        """The symbols without meaning, found in the shortest inputs that the others do not explain."""
-        known = len(self.perception.symbols)
+        """The symbols without meaning, one or two, found in the shortest inputs that the others do not explain."""
+        rows = self.unexplained()
+        for count in (1, 2) if len(rows) else ():
+            sets = list(itertools.combinations(range(self.lengths[rows[0]]), count))
+            found = np.stack([self.hits(rows, left_out) for left_out in sets], axis=1)
+            if found.any(axis=1).mean() >= EXPLAINED:
+                self.add_separators(rows, sets, _mixture(found))
+                return
+
+    def unexplained(self) -> np.ndarray:
+        """Numbers of the inputs of the shortest length at which the symbols found explain too few; shape (B,)."""
         for length in np.unique(self.lengths[self.lengths > self.shortest()]).tolist():
             rows = np.flatnonzero(self.lengths == length)[:LOOKED_AT]
-            if self.hits(rows, ()).mean() >= EXPLAINED:
-                continue
-            for count in (1, 2):
-                sets = list(itertools.combinations(range(length), count))
-                found = np.stack([self.hits(rows, left_out) for left_out in sets], axis=1)
-                if found.any(axis=1).mean() < EXPLAINED:
-                    continue
-                shares = _mixture(found)
-                self.grow(known + count)
-                for row, share in zip(rows.tolist(), shares, strict=True):
-                    for left_out, weight in zip(sets, share.tolist(), strict=True):
-                        for symbol, place in enumerate(left_out, start=known):
-                            self.counts[self.inputs.ids[self.inputs.bounds[row] + place], symbol] += weight
-                self.learn(2)
-                signature = frozenset({Signature(0, 0, valueless=True)})
-                separators = range(known, known + count)
-                self.entries |= {Key(symbol, 0): Entry(Constant(EMPTY), signature) for symbol in separators}
-                self.perception.separators = self.perception.symbols[known:]
-                return
-            return
+            if self.hits(rows, ()).mean() < EXPLAINED:
+                return rows
+        return np.zeros(0, np.int64)
+
+    def add_separators(self, rows: np.ndarray, sets: Sequence[tuple[int, ...]], shares: np.ndarray) -> None:
+        """Have symbols without meaning, and learn them.
+
+        Args:
+            rows: inputs of one length, shape (B,).
+            sets: where in them these symbols may stand, one place each.
+            shares: how probably each input has them in each set of places, shape (B, S).
+        """
+        known, count = len(self.perception.symbols), len(sets[0])
+        self.grow(known + count)
+        for row, share in zip(rows.tolist(), shares, strict=True):
+            for left_out, weight in zip(sets, share.tolist(), strict=True):
+                for symbol, place in enumerate(left_out, start=known):
+                    self.counts[self.inputs.ids[self.inputs.bounds[row] + place], symbol] += weight
+        self.learn(2)
+        signature = frozenset({Signature(0, 0, valueless=True)})
+        separators = range(known, known + count)
+        self.entries |= {Key(symbol, 0): Entry(Constant(EMPTY), signature) for symbol in separators}
+        self.perception.separators = self.perception.symbols[known:]
 
     def hits(self, rows: np.ndarray, left_out: Sequence[int]) -> np.ndarray:
         """Whether inputs of one length, without the images at some places, have the wanted value; shape (B,)."""

@@ -23,8 +23,8 @@ from nsr.tasks.task import Tokens
 UNTELLING = 0.01  # chance above which a literal may be missing from all outputs
 
 
-def perceive(inputs: Sequence[Tokens], outputs: Sequence[Value], knowledge: KnowledgeConfig) -> TokenPerception:
-    """The symbols of these inputs; with ``literals``, the words that denote themselves share one."""
+def token_perception(inputs: Sequence[Tokens], outputs: Sequence[Value], knowledge: KnowledgeConfig) -> TokenPerception:
+    """The perception of these inputs; with ``literals``, the words that denote themselves share a symbol."""
     separators = knowledge.separators.split()
     return TokenPerception.of(
         inputs, literal_words(inputs, outputs).difference(separators) if knowledge.literals else ()

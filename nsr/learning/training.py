@@ -5,17 +5,16 @@ how well the evidence they imply agrees with that of other examples; then refit 
 parser on the weighted trees, and re-induce the programs whose evidence changed. A stage ends when greedy accuracy
 passes a threshold; the next one admits longer inputs.
 
-The state between two rounds is the modules and a :class:`Position`; all randomness of a round is drawn from the seed
-and the position, so a run that is stopped and resumed ends as if it had never been stopped.
+The state between two rounds is the modules and a :class:`nsr.learning.stages.Position`; all randomness of a round is
+drawn from the seed and the position, so a run that is stopped and resumed ends as if it had never been stopped.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,12 +24,13 @@ from nsr.learning.abduction import Guess
 from nsr.learning.association import associate
 from nsr.learning.config import Config
 from nsr.learning.consistency import KeyEvidence, Nodes, Supposed, collect, costs, support, weigh
-from nsr.learning.deduction import Candidates, Deduction, Modules, candidates, decode, deduce, execute
+from nsr.learning.deduction import Candidates, Modules, candidates, decode, deduce, execute
 from nsr.learning.knowledge import given_lexicon
 from nsr.learning.lexicon import revise, suppose
 from nsr.learning.proposals import Proposals, propose
 from nsr.learning.pruning import CHALLENGES, convention, rivals, superfluous, without
 from nsr.learning.sampling import sample
+from nsr.learning.stages import Clock, OnRound, Pool, Position, stages
 from nsr.semantics.induction import Hypothesis, Space
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import Value
@@ -41,75 +41,6 @@ TEMPERED = 0.1  # trust of the sampler in the parser while a stage makes no prog
 STUCK = 0.3  # trust in the parser when all is explained and yet not solved
 TURNS = 3  # of weighing candidates and supposing programs
 RETRAINED = 500  # examples that the parser of a model that is built upon is trained further on, at least
-PATIENCE = 5  # rounds without improvement after which a stage ends
-TRUSTED = 0.9  # accuracy of a stage from which on what it could not explain may be wrong examples
-SLACK = 0.01  # by how much a stage may stay behind the last one and still count as doing as well
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a run stands: the next round to do.
-
-    Attributes:
-        stage: index of the stage.
-        round: rounds done in it.
-        best: best accuracy of the stage so far.
-        stale: rounds since it was reached.
-        simplified: whether what the stage can do without has been dropped from the lexicon since it last changed.
-        settled: whether the parser has been refitted to the trees it chose itself.
-        sight: how much the parser may see of a configuration (an index into ``nsr.syntax.scorer.VIEWS``); it grows
-            when a stage makes no progress.
-        reached: the accuracy with which the last stage ended in vain, above 1 if none has. What it could not explain
-            may be wrong examples, so a stage that does as well is soon given up.
-        explained: whether the last round explained all it searched; then there is no sign of wrong examples. Never
-            where readings are uncertain: there, a misread example is explained by reading it otherwise.
-        turn: how often perception has been refitted.
-    """
-
-    stage: int = 0
-    round: int = 0
-    best: float = -1.0
-    stale: int = 0
-    simplified: bool = False
-    settled: bool = False
-    sight: int = 0
-    reached: float = 2.0
-    explained: bool = False
-    turn: int = 0
-
-
-@dataclass
-class Clock:
-    """Seconds by phase."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        """Add the seconds that a block takes to a phase."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
-
-
-OnRound = Callable[[Position, dict[str, Any]], None]
-
-
-def stages(lengths: np.ndarray, curriculum: str, least: int) -> list[int]:
-    """The longest input of each stage: 1, 2, 3, 4, then half as long again each time.
-
-    A stage that would have fewer than ``least`` examples is joined to the next.
-    """
-    longest = int(lengths.max(initial=1))
-    if curriculum == "none":
-        return [longest]
-    limits, limit = [], 1
-    while limit < longest:
-        limits.append(limit)
-        limit = limit + 1 if limit < 4 else limit * 3 // 2
-    return [limit for limit in limits if (lengths <= limit).sum() >= least] + [longest]
 
 
 class Trainer:
@@ -174,107 +105,113 @@ class Trainer:
 
     def round(self, position: Position) -> tuple[Position, dict[str, Any]]:
         """Deduce the stage's examples, and learn from them unless it is over; the next position and a record."""
-        learning, modules = self.config.learning, self.modules
-        last = position.stage == len(self.limits) - 1
-        pool = self.pool(position.stage, (learning.final or None) if last else learning.pool)
+        learning, last = self.config.learning, position.stage == len(self.limits) - 1
         generator = np.random.default_rng([self.seed, position.stage, position.round])
-        with self.clock("deduce"):
-            inputs = [self.inputs[index] for index in pool]
-            deduction = deduce(modules, inputs, fallback=False, readings=self.readings)
-        solved = deduction.results == self.wanted[pool]
-        accuracy = float(solved.mean())
-        record: dict[str, Any] = {
+        pool = self.deduce_pool(position.stage, (learning.final or None) if last else learning.pool)
+        stale = 0 if pool.accuracy > position.best else position.stale + 1
+        reached = pool.accuracy >= (1.0 if last else learning.threshold)
+        if reached or position.round >= learning.rounds or stale >= position.patience(pool.accuracy):
+            following, record = self.end(position, pool, generator, last, reached)
+        else:
+            following, record = self.go_on(position, pool, generator, stale)
+        return following, {
             "stage": position.stage,
             "tokens": self.limits[position.stage],
             "round": position.round,
             "examples": len(pool),
-            "accuracy": accuracy,
+            "accuracy": pool.accuracy,
+            **record,
         }
-        stale = 0 if accuracy > position.best else position.stale + 1
-        reached = accuracy >= (1.0 if last else learning.threshold)
-        patience = PATIENCE
-        if accuracy >= max(position.reached - SLACK, TRUSTED) and not position.explained:
-            patience = 1
-        done = reached or position.round >= learning.rounds or stale >= patience
+
+    def deduce_pool(self, stage: int, most: int | None) -> Pool:
+        """Deduce the examples of a stage greedily: those that are short enough, or a draw of them."""
+        examples: np.ndarray = np.flatnonzero(self.sizes <= self.limits[stage])
+        if most is not None:
+            examples = _draw(examples, most, np.random.default_rng([self.seed, stage]))
+        with self.clock("deduce"):
+            inputs = [self.inputs[index] for index in examples]
+            deduction = deduce(self.modules, inputs, fallback=False, readings=self.config.learning.considered)
+        return Pool(examples, deduction, deduction.results == self.wanted[examples])
+
+    def end(
+        self, position: Position, pool: Pool, generator: np.random.Generator, last: bool, reached: bool
+    ) -> tuple[Position, dict[str, Any]]:
+        """The next step of the end of a stage: simplify, then settle, then leave it; the next position and a record.
+
+        Args:
+            position: where the run stands.
+            pool: the stage's examples.
+            generator: source of the round's randomness.
+            last: whether there is no further stage.
+            reached: whether the stage ends with the accuracy that it should.
+        """
         untouched = position.round == 0 and (not last or position.simplified)  # nothing was left to learn
-        if done and (position.settled or untouched):
-            start = Position(position.stage, simplified=position.simplified, sight=position.sight)
-            if last and self.perceives and position.turn < learning.turns:
-                record |= self.refine(generator)
-                return replace(start, turn=position.turn + 1), record
-            return replace(start, stage=position.stage + 1, reached=position.reached if reached else accuracy), record
-        if done and not position.simplified:
-            record |= self.simplify(pool, deduction, solved, generator, position.sight)
-            if record["agreed"]:
-                return replace(position, best=-1.0, stale=0), record
-            if record["dropped"] or record["replaced"]:
-                return replace(position, simplified=True, best=-1.0, stale=0), record
-        if done:
-            if not self.imitates(position.sight):
-                record["parser_loss"] = self.settle(deduction, solved, generator, position.sight)
-            return replace(position, simplified=True, settled=True), record
+        if position.settled or untouched:
+            fresh = Position(position.stage, simplified=position.simplified, sight=position.sight)
+            if last and self.perceives and position.turn < self.config.learning.turns:
+                return replace(fresh, turn=position.turn + 1), self.refine(generator)
+            in_vain = position.reached if reached else pool.accuracy
+            return replace(fresh, stage=position.stage + 1, reached=in_vain), {}
+        record: dict[str, Any] = {}
+        if not position.simplified:
+            record |= self.simplify(pool, generator, position.sight)
+            if any(record.values()):
+                return replace(position, simplified=not record["agreed"], best=-1.0, stale=0), record
+        if not self.imitates(position.sight):
+            record["parser_loss"] = self.settle(pool, generator, position.sight)
+        return replace(position, simplified=True, settled=True), record
+
+    def go_on(
+        self, position: Position, pool: Pool, generator: np.random.Generator, stale: int
+    ) -> tuple[Position, dict[str, Any]]:
+        """Learn from the examples; the next position and a record.
+
+        Args:
+            position: where the run stands.
+            pool: the stage's examples.
+            generator: source of the round's randomness.
+            stale: rounds since the stage's best accuracy, this one included.
+        """
+        modules = self.modules
         sight = min(position.sight + (stale > 0), len(VIEWS) - 1)
         known = {key.symbol for key in modules.lexicon.entries}
         guess = stale > 0 and not (self.config.search.licensed and known.issuperset(self.free))
         before = modules.lexicon.uses
-        stuck = stale > 0 and position.explained
-        record |= self.learn(pool, solved, deduction, generator, sight, guess, stuck)
+        record = self.learn(pool, generator, sight, guess, stuck=stale > 0 and position.explained)
         following = replace(
             position,
             round=position.round + 1,
-            best=max(position.best, accuracy),
+            best=max(position.best, pool.accuracy),
             stale=stale,
+            simplified=position.simplified and modules.lexicon.uses == before,
+            sight=sight,
             explained=modules.perception.certain and record["explained"] == record["searched"],
         )
-        simplified = position.simplified and modules.lexicon.uses == before
-        return replace(following, simplified=simplified, sight=sight), record
+        return following, record
 
-    def pool(self, stage: int, most: int | None) -> np.ndarray:
-        """The examples of a stage: those that are short enough, or a draw of them."""
-        fitting = np.flatnonzero(self.sizes <= self.limits[stage])
-        return fitting if most is None else _draw(fitting, most, np.random.default_rng([self.seed, stage]))
-
-    def learn(
-        self,
-        pool: np.ndarray,
-        solved: np.ndarray,
-        deduction: Deduction,
-        generator: np.random.Generator,
-        sight: int,
-        guess: bool,
-        stuck: bool,
-    ) -> dict[str, Any]:
+    def learn(self, pool: Pool, generator: np.random.Generator, sight: int, guess: bool, stuck: bool) -> dict[str, Any]:
         """One round of abduction and learning on a batch; returns what to record of it.
 
         Args:
             pool: the stage's examples.
-            solved: which of them are solved.
-            deduction: how.
             generator: draws the batch and samples trees.
             sight: how much the parser may see.
             guess: whether several nodes of a tree may be without program, the leaves among them being guessed.
             stuck: whether what is solved may have been solved by the wrong trees.
         """
-        learning, modules = self.config.learning, self.modules
-        if learning.replay:
-            failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
-            kept = _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
-        else:
-            drawn = _draw(np.arange(len(pool)), learning.batch, generator)
-            failed, kept = drawn[~solved[drawn]], drawn[solved[drawn]]
-        batch = np.concatenate([pool[failed], pool[kept]])
+        modules = self.modules
+        failed, kept = self.draw_batch(pool.solved, generator)
+        batch = pool.examples[np.concatenate([failed, kept])]
         self.learned_from.update(batch.tolist())
-        found = self.abduce(pool[failed], generator, guess)
-        own = _solutions(deduction, kept, len(failed))
+        found = self.abduce(pool.examples[failed], generator, guess)
+        own = pool.solutions(kept, len(failed))
         if stuck:
-            own = self.other_solutions(pool[kept], own, len(failed), generator)
+            own = self.other_solutions(pool.examples[kept], own, len(failed), generator)
         proposals = found.then(Proposals.exact(own))
         trust = STUCK if stuck else 0.0 if guess else 1.0
         weights, evidence, hypotheses = self.judge(modules, proposals, generator, trust)
-        before, modules.lexicon = (
-            modules.lexicon,
-            revise(modules.lexicon, evidence, hypotheses, self.config, self.fixed),
-        )
+        before = modules.lexicon
+        modules.lexicon = revise(before, evidence, hypotheses, self.config, self.fixed)
         changes = Counter(
             "pruned" if key not in modules.lexicon else "revised"
             for key, entry in before.entries.items()
@@ -302,6 +239,15 @@ class Trainer:
             "parser_loss": loss,
             "sight": sight,
         }
+
+    def draw_batch(self, solved: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The examples of a batch: those that are not solved, and those that are."""
+        learning = self.config.learning
+        if learning.replay:
+            failed = _draw(np.flatnonzero(~solved), learning.batch // 2, generator)
+            return failed, _draw(np.flatnonzero(solved), learning.batch - len(failed), generator)
+        drawn = _draw(np.arange(len(solved)), learning.batch, generator)
+        return drawn[~solved[drawn]], drawn[solved[drawn]]
 
     def abduce(self, examples: np.ndarray, generator: np.random.Generator, guess: bool) -> Proposals:
         """Explanations of unsolved examples."""
@@ -353,15 +299,7 @@ class Trainer:
         supposed = None
         for turn in range(TURNS):
             with self.clock("abduce"):
-                weights = weigh(
-                    proposals,
-                    nodes,
-                    modules.lexicon,
-                    grammar,
-                    passes if turn else 0,
-                    supposed,
-                    trust,
-                )
+                weights = weigh(proposals, nodes, modules.lexicon, grammar, passes if turn else 0, supposed, trust)
             with self.clock("induce"):
                 evidence = collect(nodes, weights, modules.executor.values, modules.lexicon)
                 hypotheses = suppose(modules.lexicon, evidence, self.space, self.config, generator, self.fixed)
@@ -373,20 +311,13 @@ class Trainer:
             )
         return weights, evidence, hypotheses
 
-    def simplify(
-        self,
-        pool: np.ndarray,
-        deduction: Deduction,
-        solved: np.ndarray,
-        generator: np.random.Generator,
-        sight: int,
-    ) -> dict[str, int]:
+    def simplify(self, pool: Pool, generator: np.random.Generator, sight: int) -> dict[str, int]:
         """Drop what all that is solved can do without, and prefer simpler programs; returns what to record of it."""
-        modules = self.modules
-        chosen = _draw(np.flatnonzero(solved), self.config.learning.batch // 2, generator)
+        modules, solved = self.modules, np.flatnonzero(pool.solved)
+        chosen = _draw(solved, self.config.learning.batch // 2, generator)
         with self.clock("abduce"):
-            inputs, wanted = [self.inputs[index] for index in pool[chosen]], self.wanted[pool[chosen]]
-            own = _solutions(deduction, chosen, 0)
+            examples, own = pool.examples[chosen], pool.solutions(chosen)
+            inputs, wanted = [self.inputs[index] for index in examples], self.wanted[examples]
             learned = not self.known and modules.parser.gold is None
             agreed = convention(modules, wanted, own, self.config) if learned else None
         if agreed is not None:
@@ -399,10 +330,10 @@ class Trainer:
             dropped = superfluous(modules, inputs, wanted, own, self.config.search, generator)
             dropped = {use for use in dropped if use.key.symbol not in self.fixed}
             modules.lexicon = without(modules.lexicon, dropped)
-        replaced = sum(self.challenge(symbol, pool, generator) for symbol in self.free)
+        replaced = sum(self.challenge(symbol, pool.examples, generator) for symbol in self.free)
         if dropped and not replaced and not self.imitates(sight):
-            trees = deduction.trees.take(deduction.row[np.flatnonzero(solved)])
-            right = np.flatnonzero(execute(modules, trees).results == deduction.results[solved])
+            trees = pool.solutions(solved)
+            right = np.flatnonzero(execute(modules, trees).results == pool.deduction.results[solved])
             trees = trees.take(_draw(right, self.config.learning.pool, generator))
             self.fit_parser(trees, np.ones(len(trees)), generator, sight)
         return {"agreed": 0, "dropped": len(dropped), "replaced": replaced}
@@ -438,11 +369,6 @@ class Trainer:
         """Whether perception is something to learn."""
         return not self.modules.perception.certain and self.config.knowledge.perception == "learned"
 
-    @property
-    def readings(self) -> int:
-        """Symbol sequences tried for an input."""
-        return 1 if self.modules.perception.certain else self.config.learning.considered
-
     def refine(self, generator: np.random.Generator) -> dict[str, Any]:
         """Refit perception to the readings that give examples their values; returns what to record of it."""
         learning, modules = self.config.learning, self.modules
@@ -455,10 +381,10 @@ class Trainer:
         self.learned_from.update(drawn[trees.sentence].tolist())
         return {"decoded": len(trees) / max(len(drawn), 1)}
 
-    def settle(self, deduction: Deduction, solved: np.ndarray, generator: np.random.Generator, sight: int) -> float:
+    def settle(self, pool: Pool, generator: np.random.Generator, sight: int) -> float:
         """Refit the parser to the trees it chose for what it solves, so that rival explanations leave no trace."""
-        rows = deduction.row[_draw(np.flatnonzero(solved), self.config.learning.batch, generator)]
-        return self.fit_parser(deduction.trees.take(rows), np.ones(len(rows)), generator, sight)
+        trees = pool.solutions(_draw(np.flatnonzero(pool.solved), self.config.learning.batch, generator))
+        return self.fit_parser(trees, np.ones(len(trees)), generator, sight)
 
     def imitates(self, sight: int) -> bool:
         """Whether new symbols parse like known ones, and the parser is left as it was before this run.
@@ -498,14 +424,6 @@ class Trainer:
                 sight = max(sight, int(modules.parser.scorer.view_index))
                 modules.parser.scorer.like.copy_(torch.arange(len(modules.parser.scorer.like)))
             return modules.parser.fit(trees.symbols, trees.heads, trees.lengths, weights, noise, sight)
-
-
-def _solutions(deduction: Deduction, kept: np.ndarray, start: int) -> Candidates:
-    """The trees by which these inputs of the pool were solved, as inputs ``start``, ``start + 1``, ... of a batch."""
-    numbering = np.full(len(deduction.row), -1)
-    numbering[kept] = start + np.arange(len(kept))
-    trees = deduction.trees.take(deduction.row[kept])
-    return replace(trees, sentence=numbering[trees.sentence])
 
 
 def _draw(indices: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:

@@ -57,6 +57,8 @@ class ImagePerception:
         views: how many of each image are looked at: itself and others a little changed. One suffices in training.
     """
 
+    certain = False
+
     def __init__(self, config: ImageConfig, seed: int, symbols: int = 1) -> None:
         self.config = config = replace(config, device=usable(config.device))
         self.seed = seed
@@ -160,8 +162,6 @@ class ImagePerception:
 
     def fit(self, inputs: Sequence[Any], symbols: np.ndarray, weights: np.ndarray) -> None:
         """One round's revised symbols are too few to learn from; see :meth:`learn`."""
-
-    certain = False
 
     def attend(self, symbols: np.ndarray, lengths: np.ndarray, weights: np.ndarray, kinds: np.ndarray) -> None:
         """Learn the trigram of the kinds of symbols."""

@@ -23,6 +23,8 @@ class TokenPerception:
         literals: whether other words are literals; otherwise they are unknown.
     """
 
+    certain = True
+
     def __init__(self, words: Sequence[str], literals: bool = False) -> None:
         self.words = tuple(words)
         self.symbols = (*self.words, LITERAL) if literals else self.words
@@ -72,8 +74,6 @@ class TokenPerception:
         """No word could be another."""
         return [[] for _ in sentence]
 
-    certain = True
-
     def attend(self, symbols: np.ndarray, lengths: np.ndarray, weights: np.ndarray, kinds: np.ndarray) -> None:
         """Nothing to learn."""
 
@@ -101,8 +101,13 @@ class TokenPerception:
             for position, word in enumerate(sentence, start=1)
             if word not in self._ids
         )
-        known = ", ".join(self.words[:20]) + (", ..." if len(self.words) > 20 else "")
-        return InputError(f"unknown word {word!r} at position {position}; known words: {known}")
+        return unknown_word(word, position, self.words)
+
+
+def unknown_word(word: str, position: int, words: Sequence[str]) -> InputError:
+    """The error that a word, which stands at a position from 1 in its sentence, is none of these."""
+    known = ", ".join(words[:20]) + (", ..." if len(words) > 20 else "")
+    return InputError(f"unknown word {word!r} at position {position}; known words: {known}")
 
 
 def words_of(perception: Perception) -> TokenPerception:
