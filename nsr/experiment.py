@@ -201,13 +201,18 @@ def evaluate(
         third is None. Of images also ``"symbols"``.
 
     Raises:
-        ConfigError: the model has no task, or its task no such part.
+        ConfigError: it is no model, it has no task, its task has no such part, or the images of ``symbols`` are drawn
+            for test inputs only.
         DataError: the data cannot be read.
     """
+    if not isinstance(model, NSR):
+        raise ConfigError(f"{model!r} is no model; nsr.load(folder) reads one")
     if symbols is None:
         return score(model, examples_of(model, split, part=part, data_dir=data_dir))
     if model.task is None:
         raise ConfigError(NO_TASK)
+    if split is not None or part != "test" or data_dir is not None:
+        raise ConfigError("with symbols, the inputs are those of the test; leave out split, part and data_dir")
     return score(model, model.task.test_with(symbols, model.seed))
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from nsr.errors import DataError
+
 MAX_FILE = 2**26  # bytes of a text, of JSON, of weights
 MAX_ARRAYS = 2**30  # bytes of the arrays in an .npz file, unpacked
 
@@ -40,6 +42,20 @@ def read_file(path: str | Path, most: int = MAX_FILE) -> bytes:
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it has more than {most >> 20} MB", str(path))
     return content
+
+
+def read_given(path: str | Path) -> bytes:
+    """The content of a file that somebody named.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return read_file(path)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def read_arrays(path: Path, names: Iterable[str], most: int = MAX_ARRAYS) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,10 @@ class Run:
         model.clock.seconds = dict(state["seconds"])
         model.learned_from = set(state["learned_from"])
         self.history = list(state["history"])
-        return Position(**state["position"]), float(state["total"])
+        position = Position(**state["position"])
+        if any(type(getattr(position, each.name)) is not type(each.default) for each in fields(position)):
+            raise TypeError("a position of other kinds")
+        return position, float(state["total"])
 
     def require_same(self, run: dict[str, Any], saved: NSR, model: NSR) -> None:
         """Refuse to continue a run as if it were another.

@@ -386,9 +386,29 @@ def test_a_checkpoint_is_not_written_through_a_link(name, tmp_path):
     assert {path.name: path.read_text(encoding="utf-8") for path in outside.iterdir()} == {"config.json": "mine"}
 
 
-def test_options_of_a_task_are_of_their_kind():
-    with pytest.raises(ConfigError, match="option 'symbols' must be of the kind of"):
-        make_task("hint", symbols=7)
+@pytest.mark.parametrize("options", [{"symbols": 7}, {"shots": True}, {"quick": 1}])
+def test_options_of_a_task_are_of_their_kind(options):
+    with pytest.raises(ConfigError, match=f"option '{next(iter(options))}' must be of the kind of"):
+        make_task("hint", **options)
+
+
+def test_images_are_trained_on_for_some_steps():
+    """One cycle of the learning rate has no fewer."""
+    with pytest.raises(ConfigError, match="option 'image_steps' must be 10 or more, not 5"):
+        Config.of(image_steps=5)
+
+
+def test_only_a_model_is_evaluated(run):
+    with pytest.raises(ConfigError, match=r"is no model; nsr.load\(folder\) reads one"):
+        nsr.evaluate(str(run))
+
+
+@pytest.mark.parametrize("more", [{"part": "validation"}, {"split": "hint"}, {"data_dir": "data"}])
+def test_with_other_images_only_the_test_is_evaluated(more):
+    model = nsr.NSR("int")
+    model.task = make_task("hint")
+    with pytest.raises(ConfigError, match="leave out split, part and data_dir"):
+        nsr.evaluate(model, symbols="strokes", **more)
 
 
 @pytest.mark.parametrize("channels", ["", "1 2 3", "1 2 3 x", "1 2 3 0", "1 2 3 1000", "1 2 3 4 5"])

@@ -299,6 +299,17 @@ def test_fetch_and_verify(published, server, tmp_path, capsys):
     assert server.asked == []
 
 
+def test_a_checksum_that_cannot_be_read_is_one_line(published, server, tmp_path, capsys):
+    command = ("scan", "--data-dir", str(tmp_path))
+    assert main(["data", "fetch", *command]) == 0
+    kept = sum_file(tmp_path / "scan" / list(published)[1])
+    kept.unlink()
+    kept.mkdir()
+    capsys.readouterr()
+    assert main(["data", "verify", *command]) == 2
+    assert capsys.readouterr().err == f"nsr: {kept} cannot be read: Is a directory\n"
+
+
 def test_verify_names_what_differs_and_fetch_mends_it(published, tmp_path, refused):
     command = ("scan", "--data-dir", tmp_path)
     fetch("scan", tmp_path)

@@ -375,6 +375,18 @@ def test_a_run_is_not_resumed_as_another(tmp_path, monkeypatch):
             nsr.train("scan", **{**settings, **change}, out=tmp_path, resume=True)
 
 
+def test_a_checkpoint_of_other_kinds_is_damaged(tmp_path, monkeypatch):
+    """Its checksums are right: somebody made it."""
+    settings, checkpoint = SETTINGS["solved"], tmp_path / "checkpoint"
+    stop_after_first_checkpoint(monkeypatch, **settings, out=tmp_path)
+    files = read_folder(checkpoint)
+    state = json.loads(files["state.json"])
+    for forged in ([], {**state, "run": 1}, {**state, "position": {**state["position"], "stage": "x"}}):
+        write_checkpoint(checkpoint, {**files, "state.json": to_json(forged)})
+        with pytest.raises(RunError, match=r"state\.json is damaged"):
+            nsr.train("scan", **settings, out=tmp_path, resume=True)
+
+
 def test_a_run_is_resumed_with_the_run_it_builds_on(tmp_path, monkeypatch):
     base, settings = str(tmp_path / "base"), {"split": "addprim_jump", "max_tokens": 2}
     nsr.train("scan", **settings, out=base)

@@ -249,9 +249,12 @@ def _restore(trainer: Trainer, run: Run) -> float:
     if "state.json" not in files or "progress.json" not in files:
         raise RunError(f"{run.folder} is no run of a baseline; choose another folder")
     state = parse_json(files["state.json"], run.checkpoint / "state.json")
-    _require_same(run, state["run"])
-    trainer.restore(files)
-    return float(state["total"])
+    try:
+        _require_same(run, state["run"])
+        trainer.restore(files)
+        return float(state["total"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{run.checkpoint} is damaged: {error!r}; train again") from None
 
 
 def _require_same(run: Run, found: Any) -> None:

@@ -12,10 +12,11 @@ from operator import index
 from typing import Any
 
 from nsr.errors import ConfigError
+from nsr.files import read_given
 from nsr.perception.network import KERNELS, ImageConfig
 from nsr.semantics.induction import InductionConfig
 from nsr.settings import setting
-from nsr.syntax.own import SUFFIX, read_grammar
+from nsr.syntax.own import SUFFIX
 from nsr.syntax.scorer import ParserConfig
 
 # What options may be; others are 0 or more.
@@ -35,6 +36,7 @@ LEAST = {
         ("trees", "readings", "explanations", "expansions", "steps", "pool", "max_length", "beam", "considered"), 1
     ),
     **dict.fromkeys(("embedding", "hidden"), 1),
+    **dict.fromkeys(("first_steps", "image_steps"), 10),
 }
 
 MODULES = ("perception", "syntax", "semantics")
@@ -68,7 +70,7 @@ class KnowledgeConfig:
         allowed = isinstance(self.syntax, str) and (self.syntax in ("learned", "given") or self.own_syntax)
         _require(allowed, "syntax", self.syntax, f"learned, given, or a file FILE{SUFFIX}")
         if self.own_syntax and not self.syntax_sha256:
-            object.__setattr__(self, "syntax_sha256", hashlib.sha256(read_grammar(self.syntax)).hexdigest())
+            object.__setattr__(self, "syntax_sha256", hashlib.sha256(read_given(self.syntax)).hexdigest())
 
     @property
     def own_syntax(self) -> bool:

@@ -21,7 +21,7 @@ from lark.grammar import Rule
 from lark.lexer import PatternStr
 
 from nsr.errors import DataError, InputError
-from nsr.files import read_file
+from nsr.files import read_given
 from nsr.gss import ROOT
 from nsr.semantics.lexicon import MAX_DEPENDENTS
 from nsr.syntax.grammar import Tokens, check, choice_left, readings, summary
@@ -96,7 +96,7 @@ class OwnSyntax:
         Raises:
             DataError: as of :meth:`tried`; or the file cannot be read or is another one.
         """
-        content = read_grammar(path)
+        content = read_given(path)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise DataError(f"{path} is not the file of this run, its sha256 differs")
         try:
@@ -215,20 +215,6 @@ def _headless(name: str, rule: Rule) -> str:
     if len(phrases) != 1 or phrases[0].startswith("_"):
         return "has no word of its own and is not one phrase"
     return ""
-
-
-def read_grammar(path: str) -> bytes:
-    """The content of a file.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    try:
-        return read_file(path)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _try(text: str, name: str) -> None:

@@ -32,6 +32,6 @@ def make_task(name: str, **options: Any) -> Task:
             raise ConfigError(f"task {name!r} has no option {option!r}; known options: {', '.join(known) or 'none'}")
         kind: type = type(known[option])
         allowed: dict[type, tuple[type, ...]] = {str: (str, Path), float: (float, int)}
-        if not isinstance(value, allowed.get(kind, kind)):
+        if not isinstance(value, allowed.get(kind, kind)) or (isinstance(value, bool) and kind is not bool):
             raise ConfigError(f"option {option!r} must be of the kind of {known[option]!r}, not {value!r}")
     return TASKS[name](**options)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nsr.errors import ConfigError, DataError
-from nsr.files import read_file
+from nsr.files import read_given
 from nsr.semantics.primitives import PRIMITIVES, PrimitiveSet, Type, primitive_set
 from nsr.settings import setting
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, Value, group_by_size
@@ -41,7 +41,7 @@ class Pairs(Task):
             path, checksum = str(getattr(self, part)), f"{part}_sha256"
             object.__setattr__(self, part, path)
             if path and not getattr(self, checksum):
-                object.__setattr__(self, checksum, hashlib.sha256(_read(Path(path))).hexdigest())
+                object.__setattr__(self, checksum, hashlib.sha256(read_given(Path(path))).hexdigest())
 
     def load(self, split: str, *, seed: int = 0, data_dir: Path | None = None) -> Dataset:
         """The pairs of the two files; see :meth:`Task.load`."""
@@ -56,7 +56,7 @@ class Pairs(Task):
     def _part(self, file: str, checksum: str) -> Examples:
         """The pairs of a file that must have this sha256."""
         path = Path(file)
-        content = _read(path)
+        content = read_given(path)
         if hashlib.sha256(content).hexdigest() != checksum:
             raise DataError(
                 f"{path} is not the file of this run, its sha256 differs; nsr evaluate --test FILE takes any"
@@ -84,7 +84,7 @@ def read_pairs(path: str | Path) -> list[tuple[str | Tokens, Side]]:
     Raises:
         DataError: the file cannot be read or has no lines, or a line is not a pair; the message says which.
     """
-    return parse_pairs(_read(Path(path)), Path(path))
+    return parse_pairs(read_given(Path(path)), Path(path))
 
 
 def parse_pairs(content: bytes, path: Path) -> list[tuple[str | Tokens, Side]]:
@@ -130,15 +130,6 @@ def _list(output: Side, place: str) -> Tokens:
     if isinstance(output, int):
         raise DataError(f"{place}: the output must be tokens, not the number {output}; --primitives int is for numbers")
     return tokens(output)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return read_file(path)
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _pair(line: str, place: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from nsr.errors import DataError
 from nsr.files import read_file
 
 MAX_DATA = 2**30  # bytes of one of the authors' files
@@ -94,8 +95,14 @@ def sum_file(path: Path) -> Path:
 
 
 def kept_sum(path: Path) -> str | None:
-    """The sha256 that was kept, None if none was; written like the output of ``sha256sum``."""
+    """The sha256 that was kept, None if none was; written like the output of ``sha256sum``.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         return sum_file(path).read_text(encoding="utf-8", errors="replace").partition(" ")[0]
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise DataError(f"{sum_file(path)} cannot be read: {error.strerror or error}") from None
