@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import json
 import re
 import shlex
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from nsr.cli import data
 from nsr.cli.main import COMMANDS, main
 from nsr.reports.reproduction import TABLES
+from nsr.tasks.hint import SUBSETS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md")]
@@ -130,6 +132,36 @@ def test_tables_are_those_of_the_results(results):
     page = ROOT / "docs" / f"{next((pages[name] for name in pages if name in results.stem), 'scan')}.md"
     text = re.sub(r"^# .*\n\n", "", results.read_text(encoding="utf-8")).replace("\n## ", "\n### ")
     assert text.strip() in page.read_text(encoding="utf-8"), f"{page.name} has another table than {results.name}"
+
+
+def test_figures_of_the_readme_are_those_of_the_results():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = {cells[0]: cells[1:] for cells in (line.strip("| ").split(" | ") for line in text.splitlines())}
+
+    def rows(name: str) -> dict[str, dict]:
+        content = json.loads((ROOT / "results" / f"{name}.json").read_bytes())["rows"]
+        return {row["label"] if "label" in row else row["variant"]["label"]: row for row in content}
+
+    def mean(values: list[float]) -> str:
+        return f"{sum(values) / len(values):.2f}"
+
+    for name, splits in (
+        ("scan-splits", ("simple", "length", "addprim_jump", "template_around_right")),
+        ("pcfg-splits", ("pcfgset", "systematicity", "productivity")),
+    ):
+        measured = rows(name)
+        for split in splits:
+            accuracy = measured[split]["accuracy"]
+            assert found[split][:2] == [mean(accuracy), f"{min(accuracy):.2f}"], split
+    for label, name, row in (
+        ("nsr, mean", "hint-symbols", "nsr"),
+        ("nsr, parentheses not declared, mean", "hint-symbols", "nsr, parentheses not declared"),
+        ("nsr, split at random, mean", "hint-images", "handwriting, split at random"),
+        ("nsr, unseen writers, mean", "hint-images", "handwriting, unseen writers"),
+    ):
+        measured = rows(name)[row]
+        subsets = [mean([each[subset] for each in measured["subsets"]]) for subset in SUBSETS]
+        assert found[label] == [*subsets, mean(measured["accuracy"])], label
 
 
 def mask(text: str) -> str:
