@@ -204,10 +204,6 @@ TABLES: dict[str, Table] = {
         "HINT, images drawn here",
         (ImageVariant("drawn strokes, quick", False, QUICK),),
     ),
-    "hint-images-bootstrap": ImageTable(
-        "HINT, drawn strokes: how often all symbols are found",
-        (ImageVariant("drawn strokes, quick", False, QUICK),),
-    ),
     "hint-images-settings": ImageTable(
         "HINT, handwriting, settings",
         (
@@ -309,7 +305,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "hint": ("hint-symbols", "hint-swap", "hint-long", "hint-induction"),
     "few-shot": ("hint-few-shot",),
     "ablations": ("scan-ablations", "pcfg-ablations", "hint-ablations", "hint-images-ablations"),
-    "images": ("hint-images", "hint-images-drawn", "hint-images-bootstrap", "hint-images-given"),
+    "images": ("hint-images", "hint-images-drawn", "hint-images-given"),
     "others": ("paper", "properties"),
     **APART,
     "all": tuple(name for name in TABLES if not any(name in tables for tables in APART.values())),
