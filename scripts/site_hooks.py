@@ -13,6 +13,8 @@ ROOT = Path(__file__).parent.parent
 OUTSIDE = {  # what is where in the site
     "data/README.md": "data.md",
     "results/growth.png": "pictures/growth.png",
+    "results/scan-ablations-phases.png": "pictures/scan-ablations-phases.png",
+    "results/scan-size-training.png": "pictures/scan-size-training.png",
     "results/scan-swap-matrix.png": "pictures/scan-swap-matrix.png",
 }
 ROLE = re.compile(r":(?:attr|class|data|func|meth|mod):<code>([\w.]+)</code>")
