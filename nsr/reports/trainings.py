@@ -22,7 +22,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -323,11 +325,8 @@ class _Process:
             "threads": max(1, torch.get_num_threads() // runs.jobs),
             "errors": self._errors.name,
         }
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__])
-        self._process = context.Process(target=_serve, args=(json.dumps(request),), daemon=True)
-        with _single_threaded():
-            self._process.start()
+        self._process = _forked().Process(target=_serve, args=(json.dumps(request),), daemon=True)
+        self._process.start()
 
     @property
     def ended(self) -> bool:
@@ -375,16 +374,20 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    """Processes that are started now have libraries that start no threads when they are loaded."""
-    before = dict(os.environ)
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+@cache
+def _forked() -> ForkServerContext:
+    """Where processes come from: one that has imported everything, with libraries that start no threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(before, "1"))
     try:
-        yield
+        forkserver.ensure_running()
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({} if value is None else {name: value})
+    return context
 
 
 def finished(folder: Path, training: Training) -> bool:
