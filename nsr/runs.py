@@ -152,11 +152,11 @@ def _require_known_settings(config: Any, folder: Path, version: str) -> None:
     Raises:
         RunError: there is one.
     """
-    from nsr.learning.config import Config  # needs torch, which not all that write files do
+    from nsr.learning.config import Config, flat  # needs torch, which not all that write files do
 
-    known = {name for section in Config().to_json().values() for name in section}
+    known = flat(Config().to_json())
     with suppress(LookupError, TypeError, AttributeError):  # malformed: for who reads it to say
-        for name in (name for section in config["settings"].values() for name in section):
+        for name in flat(config["settings"]):
             if name not in known:
                 raise RunError(
                     f"{folder} was written by nsr {version} and has the setting {name!r}, which nsr {__version__} does "

@@ -148,7 +148,8 @@ def _json_pair(line: str, place: str) -> tuple[str | Tokens, Side]:
     """The input and the output of a line of JSON."""
     try:
         found: Any = json.loads(line)
-        json.dumps(found, ensure_ascii=False).encode()
+        if "\\u" in line:  # nothing else can be half a character
+            json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise DataError(f"{place}: an escape such as \\ud800 is half a character; write both halves") from None
     except (ValueError, RecursionError):

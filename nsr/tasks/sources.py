@@ -16,8 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nsr.errors import DataError
-from nsr.files import read_file
+from nsr.files import read_file, read_given
 
 MAX_DATA = 2**30  # bytes of one of the authors' files
 
@@ -100,9 +99,5 @@ def kept_sum(path: Path) -> str | None:
     Raises:
         DataError: it cannot be read.
     """
-    try:
-        return sum_file(path).read_text(encoding="utf-8", errors="replace").partition(" ")[0]
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DataError(f"{sum_file(path)} cannot be read: {error.strerror or error}") from None
+    kept = sum_file(path)
+    return read_given(kept).decode(errors="replace").partition(" ")[0] if kept.exists() else None
