@@ -275,6 +275,23 @@ def test_a_run_is_named_by_what_is_in_its_images(monkeypatch, tmp_path):
     assert name("strokes") != name("images.npz")
 
 
+def test_results_name_files_by_what_they_are_not_by_where(tmp_path):
+    (tmp_path / "hint").mkdir()
+    images = tmp_path / "hint" / "handwriting.npz"
+    images.write_bytes(b"1")
+    training = Training("hint", "hint", 0, {"input": "images", "symbols": str(images)})
+    digest = hashlib.sha256(b"1").hexdigest()
+    assert training.files == {"hint/handwriting.npz": digest}
+    rows = [{"label": "a", "settings": {"symbols": str(images), "seeds": (0, 1)}}]
+    assert reproduction._renamed(rows, {str(images): "hint/handwriting.npz"}) == [
+        {"label": "a", "settings": {"symbols": "hint/handwriting.npz", "seeds": [0, 1]}}
+    ]
+    assert one(data_dir=str(official(tmp_path / "data"))).files.keys() == {
+        "length_split/tasks_train_length.txt",
+        "length_split/tasks_test_length.txt",
+    }
+
+
 def test_names_of_runs_without_files_stay():
     assert one().identity["data_dir"] is None
     assert Training("hint", "hint", 0, {"input": "images"}).identity["options"]["symbols"] == "strokes"

@@ -82,16 +82,32 @@ class Training:
             "task": self.task,
             "split": self.split,
             "seed": self.seed,
-            "data_dir": None if self.data_dir is None else self._sums(Path(self.data_dir)),
+            "data_dir": None if self.data_dir is None else _digests(self._official),
             "base": None if self.base is None else self.base.name,
-            "options": {**options, **_images(options)},
+            "options": options if self.images is None else {**options, "symbols": _sha256(self.images)},
             "settings": model.config.to_json(),
         }
         return json.loads(json.dumps(found))
 
-    def _sums(self, folder: Path) -> dict[str, str | None]:
-        """The sha256 of each of the authors' files of the split."""
-        return {f"{path.parent.name}/{path.name}": _sha256(path) for path in _files_of(self.task, self.split, folder)}
+    @cached_property
+    def files(self) -> dict[str, str | None]:
+        """The sha256 of each file that is read, by its :func:`short_name`.
+
+        Raises:
+            ConfigError: there is no such task or setting.
+        """
+        return _digests([*self._official, *([] if self.images is None else [self.images])])
+
+    @property
+    def _official(self) -> list[Path]:
+        return [] if self.data_dir is None else _files_of(self.task, self.split, Path(self.data_dir))
+
+    @property
+    def images(self) -> Path | None:
+        """The file that images are read from; None where they are drawn, or there are none."""
+        options = _options(self.task, self.settings)
+        read = options.get("input") == "images" and options["symbols"] != DRAWN
+        return Path(options["symbols"]) if read else None
 
     @cached_property
     def name(self) -> str:
@@ -117,15 +133,18 @@ class Training:
         return cls(**{**data, "base": None if base is None else cls.from_json(base)})
 
 
+def _digests(files: Iterable[Path]) -> dict[str, str | None]:
+    return {short_name(path): _sha256(path) for path in files}
+
+
 def _options(task: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a task, with its defaults and these settings."""
     return untrained(task, 0, settings).required_task.assumptions()
 
 
-def _images(options: Mapping[str, Any]) -> dict[str, str | None]:
-    """The sha256 of the file of images in the place of its path, if images are read from one."""
-    read = options.get("input") == "images" and options["symbols"] != DRAWN
-    return {"symbols": _sha256(Path(options["symbols"]))} if read else {}
+def short_name(path: Path) -> str:
+    """The names of a file and of its folder, which say what it is wherever the data are."""
+    return "/".join(path.absolute().parts[-2:])
 
 
 def trainings_of(
