@@ -637,7 +637,7 @@ def try_command(case: bytes, folder: Path) -> None:
 TARGETS: dict[str, Target] = {
     "programs": Target(
         "text of programs; what can be read is run",
-        0.02,
+        0.1,
         lambda folder: [framed(code, 2, text) for code, texts in PROGRAMS.items() for text in texts],
         st.tuples(st.integers(0, 3), st.integers(0, 3), terms()).map(lambda each: framed(*each)),
         try_program,
@@ -645,7 +645,7 @@ TARGETS: dict[str, Target] = {
     ),
     "lexicons": Target(
         "text of lexicon.nsr; what can be read is run",
-        0.012,
+        0.1,
         lambda folder: [framed(code, text) for code, text in LEXICONS.items()],
         lexicon_texts(),
         try_lexicon,
@@ -653,7 +653,7 @@ TARGETS: dict[str, Target] = {
     ),
     "pairs": Target(
         "files of pairs, .tsv and .jsonl",
-        0.931,
+        0.55,
         lambda folder: [
             b"\0jump twice\tI_JUMP I_JUMP\nwalk\tI_WALK\n",
             b'\1{"input": "jump", "output": ["I_JUMP"]}\n{"input": ["a"], "output": ""}\n',
@@ -666,7 +666,7 @@ TARGETS: dict[str, Target] = {
     ),
     "grammars": Target(
         "grammars of users, --syntax FILE.lark",
-        0.002,
+        0.02,
         lambda folder: [GRAMMAR.encode(), SLOW.encode()],
         grammar_texts(),
         try_grammar,
@@ -675,7 +675,7 @@ TARGETS: dict[str, Target] = {
     ),
     "sentences": Target(
         "sentences read by grammars of users, one of them with slow patterns",
-        0.025,
+        0.19,
         lambda folder: [b"\0red twice after ( blue then green ) then x", b"\1aaab xxxz"],
         sentences(),
         try_sentence,
@@ -683,7 +683,7 @@ TARGETS: dict[str, Target] = {
     ),
     "runs": Target(
         "run folders with one file changed, loaded and asked",
-        0.002,
+        0.01,
         run_examples,
         run_cases(),
         try_run,
@@ -692,7 +692,7 @@ TARGETS: dict[str, Target] = {
     ),
     "images": Target(
         ".npz files of symbols and image files",
-        0.003,
+        0.01,
         image_examples,
         image_cases(),
         try_image,
@@ -700,7 +700,7 @@ TARGETS: dict[str, Target] = {
     ),
     "commands": Target(
         "command lines of all commands, in this process; training, downloads and tables left out",
-        0.005,
+        0.02,
         command_examples,
         command_lines(),
         try_command,
