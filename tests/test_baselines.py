@@ -618,7 +618,7 @@ def test_of_images_the_table_says_how_well_each_is_read_by_itself(monkeypatch, t
     assert asked == [{**told, "syntax": "given"}, told]
     rows = table.measure([0], None, Learner(tmp_path))
     assert [(row.label, row.failed) for row in rows] == [
-        (f"hint, images, {model}", "needs hint/handwriting.npz; name its folder by --data-dir")
+        (f"hint, images, {model}", "needs hint/handwriting.npz or hint/symbol_images; name their folder by --data-dir")
         for model in ("nsr", "ablkit")
     ]
 

@@ -13,14 +13,14 @@ from nsr.reports import properties, published
 from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, TestsTable
 from nsr.reports.export import ExportRow, ExportTable
 from nsr.reports.hint import ConceptRow
-from nsr.reports.images import ImageRow, ImageTable, ImageVariant
+from nsr.reports.images import ImageRow, ImageTable, ImageVariant, handwriting
 from nsr.reports.paper import PaperTable, Result
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records
 from nsr.reports.reproduction import APART, GROUPS, TABLES, tables_of
 from nsr.reports.table_plots import CAPTIONS, OF_ROWS, OF_RUNS, PLOTS
 from nsr.reports.tables import AccuracyTable, Failed, Outcome, RunTable, TaskVariant, Variant, markdown, span
-from nsr.reports.trainings import Runs, trainings_of
+from nsr.reports.trainings import Runs, Training, _sha256, trainings_of
 from nsr.tasks import TASKS, Examples, make_task
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -269,7 +269,26 @@ def test_a_row_of_handwriting_needs_its_folder(tmp_path: Path) -> None:
     table = TABLES["hint-images"]
     assert table.trainings([0], None) == {}
     rows = table.measure([0], None, Runs(tmp_path))
-    assert {row.failed for row in rows} == {"needs hint/handwriting.npz; name its folder by --data-dir"}
+    assert {row.failed for row in rows} == {
+        "needs hint/handwriting.npz or hint/symbol_images; name their folder by --data-dir"
+    }
+
+
+def test_handwriting_is_the_file_else_the_official_release(tmp_path: Path) -> None:
+    folder = tmp_path / "hint"
+    assert handwriting(tmp_path) == str(folder / "handwriting.npz")
+    (folder / "symbol_images" / "+").mkdir(parents=True)
+    image = folder / "symbol_images" / "+" / "1.jpg"
+    image.write_bytes(b"1")
+    assert handwriting(tmp_path) == str(folder)
+    training = Training("hint", "hint", 0, {"input": "images", "symbols": str(folder)})
+    before = training.files
+    assert before.keys() == {f"{tmp_path.name}/hint"}
+    image.write_bytes(b"12")
+    _sha256.cache_clear()  # as of another process
+    assert replace(training).files != before
+    (folder / "handwriting.npz").touch()
+    assert handwriting(tmp_path) == str(folder / "handwriting.npz")
 
 
 def test_exported_models_are_compared_with_the_models(monkeypatch, tmp_path):

@@ -17,13 +17,14 @@ from nsr.perception.images import images_of
 from nsr.reports.tables import Failed, RunTable, markdown, span
 from nsr.reports.trainings import Training, trainings_of
 from nsr.tasks.hint import SUBSETS
+from nsr.tasks.symbols import IMAGES
 
-HANDWRITING = Path("hint/handwriting.npz")  # below the data folder
+HANDWRITING = Path("hint/handwriting.npz")  # below the data folder; without it, the official release beside it
 
 
 @dataclass(frozen=True)
 class ImageVariant:
-    """One row: settings, and whether the images are those of :data:`HANDWRITING` or drawn."""
+    """One row: settings, and whether the images are of :func:`handwriting` or drawn."""
 
     label: str
     handwriting: bool
@@ -128,14 +129,15 @@ class ImageTable(RunTable):
 
 
 def handwriting(data_dir: Path | None) -> str:
-    """The file of handwriting in the data folder.
+    """The images of handwriting below the data folder: :data:`HANDWRITING`, else HINT's official release.
 
     Raises:
         ConfigError: no data folder is given.
     """
     if data_dir is None:
-        raise ConfigError(f"needs {HANDWRITING}; name its folder by --data-dir")
-    return str(data_dir / HANDWRITING)
+        raise ConfigError(f"needs {HANDWRITING} or {HANDWRITING.with_name(IMAGES)}; name their folder by --data-dir")
+    file = data_dir / HANDWRITING
+    return str(file.parent if not file.exists() and (file.parent / IMAGES).is_dir() else file)
 
 
 def read_separately(model: NSR) -> float:

@@ -193,8 +193,14 @@ def _files_of(task: str, split: str, data_dir: Path) -> list[Path]:
 
 @cache
 def _sha256(path: Path) -> str | None:
-    """The checksum of a file, as it was when it was first asked for; None if it cannot be read."""
+    """The checksum of a file, as it was when it was first asked for; None if it cannot be read.
+
+    That of a folder is of the names and sizes of the files in it.
+    """
     try:
+        if path.is_dir():
+            files = sorted((str(each.relative_to(path)), each.stat().st_size) for each in path.rglob("*.*"))
+            return hashlib.sha256(json.dumps(files).encode()).hexdigest()
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
