@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nsr.semantics import recursion
 from nsr.semantics.closed_forms import closed_form, tabulate
 from nsr.semantics.compilation import compile_term
+from nsr.semantics.enumeration import CONSTANTS, UNKNOWN, Bank, Columns, _commonest, operators_of
 from nsr.semantics.induction import Example, InductionConfig, LibraryEntry, Space, induce, judge, majority
 from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import DECR0, INCR, Primitive, Type, primitive_set
@@ -261,11 +262,9 @@ def test_judge():
 
 def enumerate_terms(space, most):
     """A bank, its points and the values (as tuples) of all terms of at most this size, without any shortcut."""
-    examples = recursion._Examples.of(majority(table(FUNCTIONS["+"][0], 12)), 2, CONFIG)
-    bank = recursion._Bank(examples, recursion._operators(space, CONFIG), space, CONFIG)
-    by_size = {
-        1: [X, Y, *(Constant(number) for number in {*recursion.CONSTANTS, recursion._commonest(examples.wanted)})]
-    }
+    examples = Columns.of(majority(table(FUNCTIONS["+"][0], 12)), 2, CONFIG)
+    bank = Bank(examples, operators_of(space, CONFIG), space, CONFIG)
+    by_size = {1: [X, Y, *(Constant(number) for number in {*CONSTANTS, _commonest(examples.wanted)})]}
     for total in range(2, most + 1):
         by_size[total] = [Call(which, (term,)) for which in (INCR, DECR0) for term in by_size[total - 1]]
         for entry, left in itertools.product(space.library, range(1, total - 1)):
@@ -300,7 +299,7 @@ def test_joins_miss_no_pair(choice, names):
     def score(term):
         return points.explained(tabulate(term, points.columns)) - space.bits(term, CONFIG)
 
-    found = recursion._join(points, small, small, recursion._operators(space, CONFIG))
+    found = recursion._join(points, small, small, operators_of(space, CONFIG))
     assert max(map(score, found)) >= score(Apply(entry.name, entry.program, (small.terms[left], small.terms[right])))
 
 
@@ -359,16 +358,16 @@ def test_the_fixpoint_is_what_the_program_is_worth(body):
 
 def test_the_oracle_answers_and_completes_borders():
     examples = [Example((number, 0), number) for number in range(0, 9, 2)] + [Example((3, 2), 5), Example((0, 5), 1)]
-    answers = recursion._oracle(recursion._Examples.of(examples, 2, CONFIG))
+    answers = recursion._oracle(Columns.of(examples, 2, CONFIG))
     assert answers[3, 2] == 5
-    assert answers[3, 3] == recursion.UNKNOWN
+    assert answers[3, 3] == UNKNOWN
     assert answers[7, 0] == 7, "by the rule of the border"
-    assert answers[0, 6] == recursion.UNKNOWN, "two examples with different values are no rule"
+    assert answers[0, 6] == UNKNOWN, "two examples with different values are no rule"
 
 
 def test_recursive_calls_are_about_smaller_arguments():
-    examples = recursion._Examples.of(table(FUNCTIONS["+"][0], 100, wide), 2, CONFIG)
-    bank = recursion._Bank(examples, recursion._operators(space_with("-"), CONFIG), space_with("-"), CONFIG)
+    examples = Columns.of(table(FUNCTIONS["+"][0], 100, wide), 2, CONFIG)
+    bank = Bank(examples, operators_of(space_with("-"), CONFIG), space_with("-"), CONFIG)
     bank.grow(recursion.SMALL)
     answers = {
         pair: value for *pair, value in zip(*examples.columns, examples.wanted, strict=True) for pair in [tuple(pair)]
@@ -384,7 +383,7 @@ def test_recursive_calls_are_about_smaller_arguments():
             elif after in answers:
                 assert value == answers[after]
             elif min(after) > 0:
-                assert value <= recursion.UNKNOWN
+                assert value <= UNKNOWN
 
 
 HALF = Primitive("half", (Type.INT,), Type.INT, lambda number: number // 2)

@@ -37,6 +37,7 @@ from nsr.errors import ConfigError
 from nsr.semantics import recursion
 from nsr.semantics.closed_forms import tabulate
 from nsr.semantics.compilation import compile_term
+from nsr.semantics.enumeration import numbers
 from nsr.semantics.primitives import Primitive, PrimitiveSet, Type
 from nsr.semantics.programs import (
     MAX_SIZE,
@@ -160,9 +161,9 @@ def _explained(program: Term, examples: Sequence[Example], space: Space) -> Iter
     """Whether the program has the value of each example."""
     if space.primitives.value_type is Type.INT and program != Constant(EMPTY):
         arguments = zip(*(example.arguments for example in examples), strict=True)
-        columns = [recursion.numbers(column) for column in arguments if not isinstance(column[0], str)]
+        columns = [numbers(column) for column in arguments if not isinstance(column[0], str)]
         if columns:
-            wanted = recursion.numbers(example.value for example in examples)
+            wanted = numbers(example.value for example in examples)
             return (tabulate(program, columns) == wanted) & (wanted >= 0)
     run = compile_term(program, space.max_length)
     return [run(example.arguments) == example.value for example in examples]

@@ -1,9 +1,9 @@
 """Induction of programs over integers, recursive ones included.
 
-Terms without recursion are enumerated by size, and of terms with the same values on the examples the first is kept. A
-recursive call is enumerated before the function it calls is known: its value is looked up among the examples, which
-are an oracle for it (Escher: Albarghouthi, Gulwani and Kincaid 2013). A program is then put together by matching: for
-every test there is, the terms that are right where it is 0, and those that are right where it is not.
+Terms without recursion come from :mod:`nsr.semantics.enumeration`. A recursive call is enumerated before the function
+it calls is known: its value is looked up among the examples, which are an oracle for it (Escher: Albarghouthi, Gulwani
+and Kincaid 2013). A program is then put together by matching: for every test there is, the terms that are right where
+it is 0, and those that are right where it is not.
 
 Examples may be wrong or lacking, for the oracle too. So terms are not filtered but scored, by the posterior that also
 judges programs: an example explained is worth some bits and a node costs some. Where the oracle knows no answer, a term
@@ -22,28 +22,36 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial, reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from nsr.semantics.closed_forms import UNDEFINED, closed_form, tabulate
-from nsr.semantics.primitives import DECR0, INCR, Primitive
-from nsr.semantics.programs import MAX_NUMBER, Apply, Argument, Call, Constant, Fix, If0, Recur, Term, subterms
-from nsr.semantics.values import Value
+from nsr.semantics.enumeration import (
+    CONSTANTS,
+    UNKNOWN,
+    Bank,
+    Columns,
+    Operator,
+    Pool,
+    Tuples,
+    concatenate,
+    distinct,
+    on_arrays,
+    operators_of,
+    tabulate_known,
+)
+from nsr.semantics.programs import Apply, Argument, Call, Constant, Fix, If0, Recur, Term, subterms
 
 if TYPE_CHECKING:
-    from nsr.semantics.induction import Example, InductionConfig, LibraryEntry, Space
+    from nsr.semantics.induction import Example, InductionConfig, Space
 
-UNKNOWN = -2  # a value that the oracle was not told; from here down, one for each recursive call
 PLAIN = -1  # stands for the recursive term of a term without
 
 MAX_ARITY = 2
-CONSTANTS = (0, 1, 2)
 POINTS = 64  # examples that terms are compared on
 SMALL = 3  # size of tests, of branches and of what is joined
 LARGE = 5  # size of the larger of two terms that are joined
@@ -55,7 +63,6 @@ KNOWN = 3  # right answers of the oracle that a term needs
 DOUBT = 2  # wrong answers that are added to those of a term
 PROBES = 5  # examples that decide which joins are looked at closely
 JOINS = 4_000  # of these, for each program of the library
-DEFINED = 0.5  # share of the examples on which a term must be defined
 TESTS = 40  # tests of programs
 NESTED = 10  # of them, those of programs with two tests
 BRANCHES = 6  # for each case
@@ -67,17 +74,6 @@ LEAST = 0.3  # share of the examples that a program must explain to be kept
 ORACLE_SIDE = 256  # the oracle answers for arguments below
 GRID_SIDE = 32  # recursive programs are run on arguments below
 STEPS = 1_000  # arguments that a program without closed form is run on are below: it takes so many calls
-
-PRIMITIVES: dict[Primitive, Callable[[np.ndarray], np.ndarray]] = {  # that are run on all examples at once
-    INCR: lambda values: np.where(values < 0, values, values + 1),
-    DECR0: lambda values: np.where(values > 0, values - 1, values),
-}
-
-
-def numbers(values: Iterable[Value]) -> np.ndarray:
-    """Values as int64 (R,), UNDEFINED for those that are no numbers or too large for one."""
-    fitting = (value if isinstance(value, int) and 0 <= value <= MAX_NUMBER else UNDEFINED for value in values)
-    return np.fromiter(fitting, np.int64)
 
 
 def search(table: Sequence[Example], arity: int, space: Space, config: InductionConfig) -> list[Term]:
@@ -92,7 +88,7 @@ def search(table: Sequence[Example], arity: int, space: Space, config: Induction
         space: the primitives and the library.
         config: what nodes cost and what examples are worth.
     """
-    examples = _Examples.of(table, arity, config)
+    examples = Columns.of(table, arity, config)
     if arity > MAX_ARITY or len(examples) == 0:
         return []
     found: dict[Term, float] = {}
@@ -104,10 +100,10 @@ def search(table: Sequence[Example], arity: int, space: Space, config: Induction
     return heapq.nlargest(FINALISTS, found, key=found.__getitem__)
 
 
-def _stages(examples: _Examples, space: Space, config: InductionConfig) -> Iterator[list[Term]]:
+def _stages(examples: Columns, space: Space, config: InductionConfig) -> Iterator[list[Term]]:
     points = examples.nearest(POINTS)
-    operators = _operators(space, config)
-    bank = _Bank(points, operators, space, config)
+    operators = operators_of(space, config)
+    bank = Bank(points, operators, space, config)
     small = bank.grow(SMALL)
     yield _best(points, small)
     yield _join(points, small, small, operators)
@@ -122,209 +118,14 @@ def _stages(examples: _Examples, space: Space, config: InductionConfig) -> Itera
     yield _best(points, large) + _join(points, large, small, operators)
 
 
-@dataclass(frozen=True)
-class _Examples:
-    """Examples in columns.
-
-    Attributes:
-        columns: (R,) int64 for each argument.
-        wanted: (R,) int64, the values.
-        worth: (R,), the bits that it is worth to explain each of them.
-    """
-
-    columns: list[np.ndarray]
-    wanted: np.ndarray
-    worth: np.ndarray
-
-    @classmethod
-    def of(cls, table: Sequence[Example], arity: int, config: InductionConfig) -> _Examples:
-        """Those of a table that are numbers and have a weight."""
-        columns = [numbers(example.arguments[index] for example in table) for index in range(arity)]
-        wanted = numbers(example.value for example in table)
-        bits = math.log2(1 - config.error_rate) - math.log2(config.error_rate)
-        worth = bits * np.array([example.weight for example in table])
-        kept = np.flatnonzero((np.minimum.reduce([*columns, wanted]) >= 0) & (worth > 0))
-        return cls([column[kept] for column in columns], wanted[kept], worth[kept])
-
-    def __len__(self) -> int:
-        return len(self.wanted)
-
-    def take(self, rows: np.ndarray) -> _Examples:
-        """Some of the examples, worth as much as all."""
-        worth = self.worth[rows]
-        scale = self.worth.sum() / worth.sum() if len(worth) else 1.0
-        return _Examples([column[rows] for column in self.columns], self.wanted[rows], worth * scale)
-
-    def nearest(self, count: int) -> _Examples:
-        """The heaviest with the smallest arguments."""
-        near = self.worth / (1 + sum(self.columns))
-        return self.take(np.argsort(-near, kind="stable")[:count])
-
-    def right(self, values: np.ndarray) -> np.ndarray:
-        """Which values (..., R) are the wanted ones."""
-        return values == self.wanted
-
-    def explained(self, values: np.ndarray) -> np.ndarray:
-        """What values (..., R) are worth in bits: (...)."""
-        return np.einsum("...r,r", self.right(values), self.worth)
-
-
-class _Pool(NamedTuple):
-    """Terms, their description lengths (P,) and their values (P, R)."""
-
-    terms: list[Term]
-    bits: np.ndarray
-    vectors: np.ndarray
-
-    def take(self, rows: Iterable[int]) -> _Pool:
-        """Some of the terms."""
-        rows = np.fromiter(rows, np.int64)
-        return _Pool([self.terms[row] for row in rows], self.bits[rows], self.vectors[rows])
-
-
-def _concatenate(pools: Sequence[_Pool]) -> _Pool:
-    terms = list(itertools.chain.from_iterable(pool.terms for pool in pools))
-    return _Pool(terms, np.concatenate([pool.bits for pool in pools]), np.concatenate([pool.vectors for pool in pools]))
-
-
-def _distinct(vectors: np.ndarray) -> list[int]:
-    """The first of each of the rows (P, R) that are the same."""
-    first: dict[bytes, int] = {}
-    for row, vector in enumerate(vectors):
-        first.setdefault(vector.tobytes(), row)
-    return list(first.values())
-
-
-@dataclass(frozen=True)
-class _Operator:
-    """A primitive or a program of the library.
-
-    Attributes:
-        arity: number of its arguments.
-        bits: description length of a node with it.
-        run: from arrays to an array.
-        term: from terms to a term.
-    """
-
-    arity: int
-    bits: float
-    run: Callable[..., np.ndarray]
-    term: Callable[..., Term]
-
-
-def _operators(space: Space, config: InductionConfig) -> list[_Operator]:
-    """All there are, in an order that does not depend on that of the library."""
-    bits = config.bits_per_node
-    operators = [
-        _Operator(len(primitive.arguments), bits, _on_arrays(primitive), partial(_call, primitive))
-        for primitive in space.primitives.primitives
-    ]
-    for entry in sorted(space.library, key=lambda entry: (entry.name, entry.arity)):
-        if 1 <= entry.arity <= 2:
-            cost = bits + space.choice_bits(_apply(entry), config)
-            operators.append(_Operator(entry.arity, cost, partial(_tabulate, entry.program), partial(_apply, entry)))
-    return operators
-
-
-def _on_arrays(primitive: Primitive) -> Callable[..., np.ndarray]:
-    """A primitive of numbers as a function of arrays: of each number by itself if there is no better way."""
-    places = range(len(primitive.arguments))
-    return PRIMITIVES.get(primitive) or partial(_tabulate, Call(primitive, tuple(map(Argument, places))))
-
-
-def _call(primitive: Primitive, *terms: Term) -> Term:
-    return Call(primitive, terms)
-
-
-def _apply(entry: LibraryEntry, *terms: Term) -> Term:
-    return Apply(entry.name, entry.program, terms)
-
-
-def _tabulate(program: Term, *columns: np.ndarray) -> np.ndarray:
-    """The values of a program, unknown where an argument is."""
-    lowest = reduce(np.minimum, columns)
-    return np.where(lowest <= UNKNOWN, lowest, tabulate(program, columns))
-
-
-@dataclass(frozen=True)
-class _Tuples:
-    """Tuples of terms, one from each of some pools: in row ``rows[k][p]`` of pool k is the k-th term of tuple p."""
-
-    pools: list[_Pool]
-    rows: list[np.ndarray]
-
-    @classmethod
-    def all(cls, pools: list[_Pool]) -> _Tuples:
-        """Every combination."""
-        return cls(pools, [each.ravel() for each in np.indices([len(pool.terms) for pool in pools])])
-
-    def values(self) -> list[np.ndarray]:
-        """The values of the first terms of the tuples (P, R), of the second ones, and so on."""
-        return [pool.vectors[row] for pool, row in zip(self.pools, self.rows, strict=True)]
-
-    def build(self, term: Callable[..., Term], bits: float, vectors: np.ndarray, kept: np.ndarray) -> _Pool:
-        """The terms over some of the tuples; ``bits`` is what a node costs, ``vectors`` holds the values over all."""
-        parts = [(pool, row[kept]) for pool, row in zip(self.pools, self.rows, strict=True)]
-        terms = list(map(term, *([pool.terms[index] for index in row] for pool, row in parts)))
-        return _Pool(terms, bits + sum(pool.bits[row] for pool, row in parts), vectors[kept])
-
-
-class _Bank:
-    """Terms without recursion, by size; of those with the same values the first is kept."""
-
-    def __init__(
-        self, points: _Examples, operators: Sequence[_Operator], space: Space, config: InductionConfig
-    ) -> None:
-        constants = (*CONSTANTS, _commonest(points.wanted))
-        terms: list[Term] = [Constant(each) for each in constants]
-        terms += [Argument(index) for index in range(len(points.columns))]
-        vectors = np.stack([*(np.full(len(points), each) for each in constants), *points.columns])
-        leaves = _Pool(terms, np.array([space.bits(term, config) for term in terms]), vectors)
-        self.operators = operators
-        self.node = config.bits_per_node
-        self.by_size = [leaves.take(_distinct(vectors))]
-        self.seen = {vector.tobytes() for vector in vectors}
-
-    def grow(self, most: int) -> _Pool:
-        """All terms of at most this size."""
-        while len(self.by_size) < most:
-            self.by_size.append(_concatenate(list(self._next())))
-        return _concatenate(self.by_size[:most])
-
-    def _next(self) -> Iterator[_Pool]:
-        """The operators over smaller terms."""
-        yield self.by_size[0].take([])
-        total = len(self.by_size)
-        for operator in self.operators:
-            for sizes in [(total,)] if operator.arity == 1 else [(left, total - left) for left in range(1, total)]:
-                tuples = _Tuples.all([self.by_size[size - 1] for size in sizes])
-                vectors = operator.run(*tuples.values())
-                yield tuples.build(operator.term, operator.bits, vectors, self._unseen(vectors))
-
-    def _unseen(self, vectors: np.ndarray) -> np.ndarray:
-        """Which vectors are new, and defined often enough."""
-        new = []
-        for row in np.flatnonzero((vectors >= 0).mean(1) >= DEFINED):
-            key = vectors[row].tobytes()
-            if key not in self.seen:
-                self.seen.add(key)
-                new.append(row)
-        return np.array(new, np.int64)
-
-
-def _commonest(wanted: np.ndarray) -> int:
-    values, counts = np.unique(wanted, return_counts=True)
-    return int(values[counts.argmax()])
-
-
-def _best(points: _Examples, pool: _Pool) -> list[Term]:
+def _best(points: Columns, pool: Pool) -> list[Term]:
     """The most probable terms."""
     explained = points.explained(pool.vectors)
     order = np.argsort(pool.bits - explained, kind="stable")[:FINALISTS]
     return [pool.terms[row] for row in order if explained[row] >= LEAST * points.worth.sum()]
 
 
-def _join(points: _Examples, left: _Pool, right: _Pool, operators: Sequence[_Operator]) -> list[Term]:
+def _join(points: Columns, left: Pool, right: Pool, operators: Sequence[Operator]) -> list[Term]:
     """The most probable applications of the library to a pair of terms.
 
     Pairs are counted out on a few examples first: there, terms have few distinct values, and so pairs of them.
@@ -338,10 +139,10 @@ def _join(points: _Examples, left: _Pool, right: _Pool, operators: Sequence[_Ope
                 tuples = _promising(points, pools, operator, probes)
                 vectors = operator.run(*tuples.values())
                 found.append(tuples.build(operator.term, operator.bits, vectors, np.arange(len(vectors))))
-    return _best(points, _concatenate(found)) if found else []
+    return _best(points, concatenate(found)) if found else []
 
 
-def _promising(points: _Examples, pools: list[_Pool], operator: _Operator, probes: np.ndarray) -> _Tuples:
+def _promising(points: Columns, pools: list[Pool], operator: Operator, probes: np.ndarray) -> Tuples:
     """The pairs of terms on which the operator gives what is wanted on most of the probes, at most JOINS."""
     hits = np.zeros([len(pool.terms) for pool in pools], np.uint8)
     for probe in probes:
@@ -352,10 +153,10 @@ def _promising(points: _Examples, pools: list[_Pool], operator: _Operator, probe
         hits += right[first_of][:, second_of]
     rows = np.nonzero(hits > len(probes) // 2)
     shortest = np.argsort(sum(pool.bits[row] for pool, row in zip(pools, rows, strict=True)), kind="stable")[:JOINS]
-    return _Tuples(pools, [row[shortest] for row in rows])
+    return Tuples(pools, [row[shortest] for row in rows])
 
 
-def _oracle(examples: _Examples) -> np.ndarray:
+def _oracle(examples: Columns) -> np.ndarray:
     """What the examples say about a function, in an array over its arguments."""
     answers = np.full((ORACLE_SIDE,) * len(examples.columns), UNKNOWN)
     near = _within(examples.columns, ORACLE_SIDE)
@@ -396,13 +197,13 @@ def _ask(answers: np.ndarray, columns: Sequence[np.ndarray], outside: int) -> np
     return np.where(near, answers[tuple(np.where(near, column, 0) for column in columns)], outside)
 
 
-def _calls(points: _Examples, bank: _Bank, answers: np.ndarray) -> _Pool:
+def _calls(points: Columns, bank: Bank, answers: np.ndarray) -> Pool:
     """Recursive calls and what the oracle answers, smallest first; UNDEFINED where nothing becomes smaller."""
     arity = len(points.columns)
     sizes = [each for each in itertools.product(range(1, SMALL + 1), repeat=arity) if sum(each) <= CALL]
     found = []
     for pools in ([bank.by_size[size - 1] for size in each] for each in sorted(sizes, key=sum)):
-        tuples = _Tuples.all(pools)
+        tuples = Tuples.all(pools)
         arguments = tuples.values()
         pairs = list(zip(arguments, points.columns, strict=True))
         smaller = reduce(np.logical_or, [argument < column for argument, column in pairs])
@@ -411,28 +212,28 @@ def _calls(points: _Examples, bank: _Bank, answers: np.ndarray) -> _Pool:
         vectors = np.where(smaller, _ask(answers, arguments, UNKNOWN), UNDEFINED)
         kept = np.flatnonzero(((vectors >= 0).sum(1) >= KNOWN) & (smaller.mean(1) >= SMALLER))
         found.append(tuples.build(_recur, bank.node, vectors, kept))
-    calls = _concatenate(found)
+    calls = concatenate(found)
     vectors = calls.vectors[:CALLS]
     unlike = UNKNOWN - np.arange(len(vectors))[:, None]
-    return _Pool(calls.terms[:CALLS], calls.bits[:CALLS], np.where(vectors == UNKNOWN, unlike, vectors))
+    return Pool(calls.terms[:CALLS], calls.bits[:CALLS], np.where(vectors == UNKNOWN, unlike, vectors))
 
 
 def _recur(*terms: Term) -> Term:
     return Recur(terms)
 
 
-def _recursive(points: _Examples, bank: _Bank, answers: np.ndarray) -> _Pool:
+def _recursive(points: Columns, bank: Bank, answers: np.ndarray) -> Pool:
     """Recursive calls, and an operator on one and on leaves, that are right now and then."""
     calls, leaves = _calls(points, bank, answers), bank.by_size[0]
     found = [calls]
     for operator in bank.operators:
         for place in reversed(range(operator.arity)):
-            tuples = _Tuples.all([calls if index == place else leaves for index in range(operator.arity)])
+            tuples = Tuples.all([calls if index == place else leaves for index in range(operator.arity)])
             vectors = operator.run(*tuples.values())
             kept = np.flatnonzero(points.right(vectors).sum(1) >= KNOWN)
             found.append(tuples.build(operator.term, operator.bits, vectors, kept))
-    recursive = _concatenate(found)
-    return recursive.take(_distinct(recursive.vectors))
+    recursive = concatenate(found)
+    return recursive.take(distinct(recursive.vectors))
 
 
 class _Branch(NamedTuple):
@@ -449,7 +250,7 @@ class _Branch(NamedTuple):
     call: int
 
 
-def _ranking(points: _Examples, pool: _Pool, cases: np.ndarray, recursive: bool) -> list[list[_Branch]]:
+def _ranking(points: Columns, pool: Pool, cases: np.ndarray, recursive: bool) -> list[list[_Branch]]:
     """For each of the cases (M, R) the terms that explain it best and differ there.
 
     What is unknown counts like what is known, less the doubt of a few wrong answers.
@@ -465,7 +266,7 @@ def _ranking(points: _Examples, pool: _Pool, cases: np.ndarray, recursive: bool)
     for case, order in enumerate(np.argsort(np.where(enough, -gains, np.inf), axis=0, kind="stable").T):
         order = order[: 4 * BRANCHES]
         order = order[enough[order, case]]
-        order = order[_distinct(pool.vectors[order][:, cases[case]])[: RECURSIVE_BRANCHES if recursive else BRANCHES]]
+        order = order[distinct(pool.vectors[order][:, cases[case]])[: RECURSIVE_BRANCHES if recursive else BRANCHES]]
         rankings.append(
             [_Branch(float(gains[row, case]), pool.terms[row], int(row) if recursive else PLAIN) for row in order]
         )
@@ -493,15 +294,15 @@ def _sums(which: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.einsum("pr,mr->pm", which.astype(np.float32), weights.astype(np.float32))
 
 
-def _tests(pool: _Pool) -> _Pool:
+def _tests(pool: Pool) -> Pool:
     """The shortest terms for all the ways to be 0 on some examples and positive on others."""
     signs = np.sign(pool.vectors)
     splits = np.flatnonzero((signs == 0).any(1) & (signs > 0).any(1))
     splits = splits[np.argsort(pool.bits[splits], kind="stable")]
-    return pool.take(splits[_distinct(signs[splits])[:TESTS]])
+    return pool.take(splits[distinct(signs[splits])[:TESTS]])
 
 
-def _branched(points: _Examples, bank: _Bank, answers: np.ndarray) -> list[_Branch]:
+def _branched(points: Columns, bank: Bank, answers: np.ndarray) -> list[_Branch]:
     """The most probable terms with one test, or with a second where the first is not 0."""
     plain, recursive = bank.grow(SMALL), _recursive(points, bank, answers)
     tests = _tests(plain)
@@ -512,7 +313,7 @@ def _branched(points: _Examples, bank: _Bank, answers: np.ndarray) -> list[_Bran
         each = zip(_ranking(points, plain, cases, False), _ranking(points, recursive, cases, True), strict=True)
         return [ones + others for ones, others in each]
 
-    def conditionals(case: np.ndarray, tests: _Pool, more: list[list[_Branch]], count: int) -> list[_Branch]:
+    def conditionals(case: np.ndarray, tests: Pool, more: list[list[_Branch]], count: int) -> list[_Branch]:
         """``more`` holds other branches for where each of the tests is not 0."""
         zero, other = case & (tests.vectors == 0), case & (tests.vectors > 0)
         splits = zero.any(1) & other.any(1)
@@ -538,7 +339,7 @@ def _branched(points: _Examples, bank: _Bank, answers: np.ndarray) -> list[_Bran
     return conditionals(everywhere, tests, nested + none[len(nested) :], CANDIDATES)
 
 
-def _runnable(branched: Sequence[_Branch], examples: _Examples, space: Space, config: InductionConfig) -> list[Term]:
+def _runnable(branched: Sequence[_Branch], examples: Columns, space: Space, config: InductionConfig) -> list[Term]:
     """The most probable programs, recursive ones as they are when they call themselves and not the oracle.
 
     Of equals, those with a closed form come first.
@@ -581,9 +382,9 @@ def _compile(term: Term, columns: Sequence[np.ndarray]) -> Callable[[np.ndarray]
         case Constant(value):
             return lambda values: np.full(columns[0].shape, value)
         case Call(primitive, inner):
-            run, parts = _on_arrays(primitive), inner
+            run, parts = on_arrays(primitive), inner
         case Apply(_, program, inner):
-            run, parts = partial(_tabulate, program), inner
+            run, parts = partial(tabulate_known, program), inner
         case Recur(inner):
             arguments = [_compile(each, columns)(columns[0]) for each in inner]
             return lambda values: _ask(values, arguments, UNDEFINED)
