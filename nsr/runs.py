@@ -26,7 +26,7 @@ MANIFEST = "manifest.json"
 MAX_FILES = 32  # of a model
 FILE_NAME = re.compile(r"[\w-][\w.-]*", re.ASCII)  # of a file of a model
 EDITABLE = ("lexicon.nsr",)
-PROVENANCE = "provenance.json"  # who trained a run that is behind a table, see nsr.reports.trainings
+PROVENANCE = "provenance.json"  # who trained a run that is behind a table, see nsr.reports.performing
 LOCK = "training.lock"  # in a folder that a process trains in
 _held: set[Path] = set()  # folders that this process has locked
 

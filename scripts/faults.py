@@ -39,8 +39,9 @@ from nsr.errors import NSRError
 from nsr.experiment import load_and_tell
 from nsr.reports import reproduction
 from nsr.reports.measurement import commit, machine, write_outputs
+from nsr.reports.performing import finished
 from nsr.reports.tables import AccuracyTable, Variant, markdown
-from nsr.reports.trainings import Training, finished
+from nsr.reports.trainings import Training
 from nsr.runs import LOCK, MANIFEST, PROVENANCE, to_json
 from nsr.tasks import hint, make_task
 

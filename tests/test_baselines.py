@@ -36,7 +36,7 @@ from nsr.experiment import drawn_examples
 from nsr.model import NSR
 from nsr.reports import baselines
 from nsr.reports.baselines import BaselineTable, Contest
-from nsr.reports.trainings import Runs
+from nsr.reports.pool import Runs
 from nsr.tasks import TASKS, Dataset
 from nsr.tasks.task import Examples
 

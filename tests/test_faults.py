@@ -17,7 +17,8 @@ import nsr
 from nsr.cli.main import main
 from nsr.errors import NSRError, RunError
 from nsr.experiment import Run, load_and_tell
-from nsr.reports.trainings import Training, finished, perform
+from nsr.reports.performing import finished, perform
+from nsr.reports.trainings import Training
 from nsr.runs import LOCK, MANIFEST, PROVENANCE, locked, read_folder, write_file, write_folder
 
 TINY = {"max_tokens": 2}

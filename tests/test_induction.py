@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from terms import LISTS, RECURSIVE, REVERSING, TOKENS, interpret, lists_up_to, terms_of_size
 
 from nsr.errors import ConfigError
+from nsr.reports.pool import Runs
 from nsr.reports.recursion import FUNCTIONS, InductionTable
-from nsr.reports.trainings import Runs
 from nsr.semantics import induction
 from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space, induce, judge, majority
 from nsr.semantics.notation import parse_program, to_text

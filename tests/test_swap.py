@@ -12,10 +12,10 @@ from nsr.errors import InputError
 from nsr.learning.deduction import candidates
 from nsr.model import NSR
 from nsr.reports import swap
+from nsr.reports.pool import Runs
 from nsr.reports.swap import SwapRow, SwapTable, format_share, swap_matrix, words_by_class
 from nsr.reports.table_plots import draw
 from nsr.reports.tables import Failed, Variant
-from nsr.reports.trainings import Runs
 from nsr.runs import to_json
 from nsr.tasks import Examples
 from nsr.tasks.scan import WORDS

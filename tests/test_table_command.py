@@ -18,11 +18,13 @@ from nsr.cli.main import main
 from nsr.errors import DataError, RunError
 from nsr.experiment import Run, examples_of
 from nsr.reports import reproduction
+from nsr.reports.performing import finished, perform
+from nsr.reports.pool import Runs
 from nsr.reports.records import records, to_csv
 from nsr.reports.reproduction import reproduce
 from nsr.reports.tables import AccuracyTable, Variant
-from nsr.reports.trainings import LOCK, Runs, Training, _has_files, _sha256, finished, perform, trainings_of
-from nsr.runs import MANIFEST, PROVENANCE, parse_json, to_json
+from nsr.reports.trainings import Training, _has_files, _sha256, trainings_of
+from nsr.runs import LOCK, MANIFEST, PROVENANCE, parse_json, to_json
 from nsr.tasks import make_task
 
 TINY = {"max_tokens": 2}
@@ -54,7 +56,7 @@ def here(monkeypatch):
         def fault(self):
             return self.reason
 
-    monkeypatch.setattr("nsr.reports.trainings._Process", Process)
+    monkeypatch.setattr("nsr.reports.pool._Process", Process)
     return trained
 
 
@@ -209,7 +211,7 @@ def test_a_run_that_cannot_be_written_keeps_its_checkpoint(interrupt, monkeypatc
     training, folder = one(), tmp_path / one().name
     interrupt(training, folder)
     with monkeypatch.context() as patch:
-        patch.setattr("nsr.reports.trainings.train", fails)
+        patch.setattr("nsr.reports.performing.train", fails)
         with pytest.raises(RunError, match="no space left"):
             perform(training, folder)
     assert (folder / "checkpoint" / "state.json").is_file()

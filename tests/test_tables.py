@@ -15,12 +15,13 @@ from nsr.reports.export import ExportRow, ExportTable
 from nsr.reports.hint import ConceptRow
 from nsr.reports.images import ImageRow, ImageTable, ImageVariant, handwriting
 from nsr.reports.paper import PaperTable, Result
+from nsr.reports.pool import Runs
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records
 from nsr.reports.reproduction import APART, GROUPS, TABLES, tables_of
 from nsr.reports.table_plots import CAPTIONS, OF_ROWS, OF_RUNS, PLOTS
 from nsr.reports.tables import AccuracyTable, Failed, Outcome, RunTable, TaskVariant, Variant, markdown, span
-from nsr.reports.trainings import Runs, Training, _sha256, trainings_of
+from nsr.reports.trainings import Training, _sha256, trainings_of
 from nsr.tasks import TASKS, Examples, make_task
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -42,9 +42,9 @@ def run(arguments: Namespace) -> int:
     from tqdm import tqdm
 
     from nsr.reports.plots import require_matplotlib
+    from nsr.reports.pool import Runs
     from nsr.reports.reproduction import GROUPS, TABLES, reproduce, tables_of
     from nsr.reports.table_plots import PLOTS
-    from nsr.reports.trainings import Runs
 
     if arguments.list:
         print("\n".join(f"{group:<10} {' '.join(tables)}" for group, tables in GROUPS.items()))

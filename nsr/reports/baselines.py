@@ -17,8 +17,9 @@ from nsr.baselines.presets import MODELS, SIZES
 from nsr.errors import NSRError
 from nsr.reports.images import handwriting, read_separately
 from nsr.reports.measurement import commit
+from nsr.reports.pool import Runs
 from nsr.reports.tables import Failed, markdown, row_or_failed, source, span
-from nsr.reports.trainings import Runs, Training, trainings_of
+from nsr.reports.trainings import Training, trainings_of
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ import numpy as np
 from nsr.learning.deduction import deduce
 from nsr.model import NSR
 from nsr.reports import published
+from nsr.reports.pool import Runs
 from nsr.reports.tables import Failed, RunTable, markdown, span
-from nsr.reports.trainings import Runs, Training, trainings_of
+from nsr.reports.trainings import Training, trainings_of
 from nsr.semantics.closed_forms import UNDEFINED, tabulate
 from nsr.semantics.induction import Example, InductionConfig, LibraryEntry, Space, induce
 from nsr.semantics.lexicon import parse_lexicon

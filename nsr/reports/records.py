@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from nsr.reports.pool import Runs
 from nsr.reports.tables import Failed
-from nsr.reports.trainings import Runs, Training
+from nsr.reports.trainings import Training
 
 LEFT_OUT = ("variant", "measure", "settings", "assumptions", "seeds", "label")  # of rows: in the JSON
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from nsr.reports.pool import Runs
 from nsr.reports.tables import markdown
-from nsr.reports.trainings import Runs, Training
+from nsr.reports.trainings import Training
 from nsr.semantics.compilation import compile_term
 from nsr.semantics.induction import Example, InductionConfig, Space, induce
 from nsr.semantics.notation import to_text

@@ -19,13 +19,15 @@ from nsr.reports.hint import ARXIV, ConceptTable, FewShotTable, LongTable, Subse
 from nsr.reports.images import ImageTable, ImageVariant
 from nsr.reports.measurement import commit, machine, write_outputs
 from nsr.reports.paper import PaperTable, Result
+from nsr.reports.performing import Session
+from nsr.reports.pool import Runs
 from nsr.reports.properties import PropertyTable
 from nsr.reports.records import records, to_csv
 from nsr.reports.recursion import InductionTable
 from nsr.reports.swap import SwapTable
 from nsr.reports.table_plots import PLOTS, draw
 from nsr.reports.tables import AccuracyTable, Failed, TaskVariant, Variant
-from nsr.reports.trainings import Runs, Session, Training, short_name
+from nsr.reports.trainings import Training, short_name
 from nsr.runs import to_json
 from nsr.tasks import pcfg, scan
 from nsr.tasks.hint import SUBSETS

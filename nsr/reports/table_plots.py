@@ -17,9 +17,10 @@ import numpy as np
 
 from nsr.reports.hint import ConceptRow
 from nsr.reports.plots import BLUE, GREY, new_figure, to_png
+from nsr.reports.pool import Runs
 from nsr.reports.swap import SwapRow, format_share
 from nsr.reports.tables import Failed, Outcome
-from nsr.reports.trainings import Runs, Training
+from nsr.reports.trainings import Training
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

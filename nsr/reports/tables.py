@@ -17,7 +17,8 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from nsr.errors import NSRError
 from nsr.model import NSR
-from nsr.reports.trainings import Runs, Training, trainings_of
+from nsr.reports.pool import Runs
+from nsr.reports.trainings import Training, trainings_of
 
 Row = TypeVar("Row")
 
