@@ -126,6 +126,7 @@ def test_tables_are_those_of_the_results(results):
         "properties": "method",
         "peers": "baselines",
         "faults": "trust",
+        "determinism": "trust",
         "fuzz": "trust",
         **{name: name for name in ("export", "images", "pcfg", "hint", "baselines")},
     }

@@ -161,6 +161,20 @@ def test_the_script_loses_nothing(tmp_path):
     assert (tmp_path / "faults.md").read_bytes() == ended.stdout
 
 
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_files_also_if_killed(tmp_path):
+    script = Path(__file__).parents[1] / "scripts" / "determinism.py"
+    ended = subprocess.run([sys.executable, script, "--quick", "--out", tmp_path], capture_output=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr.decode()
+    rows = json.loads((tmp_path / "determinism.json").read_bytes())["rows"]
+    assert [row["compared"] for row in rows] == [{"SCAN, length": "same"}] * 3
+    failed = subprocess.run(
+        [sys.executable, script, "--quick", "/no/python"], capture_output=True, text=True, timeout=600
+    )
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines()[-1].startswith("error: ")
+
+
 # Disks
 
 
