@@ -1,5 +1,10 @@
 """The errors a user can cause, all caught by the command line and shown as one line."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class NSRError(Exception):
     """Something the user can mend; the message is one line that says what to do."""
@@ -31,3 +36,10 @@ class ProgramError(NSRError):
 
 class ExportError(NSRError):
     """A model that cannot be written as a grammar that does the same."""
+
+
+def did_you_mean(word: str, known: Iterable[str], kind: str) -> str:
+    """What to write instead of a word: the nearest one that is known, or all."""
+    known = list(known)
+    near = get_close_matches(word, known, n=1, cutoff=0.75)
+    return f"did you mean {near[0]}?" if near else f"known {kind}: {', '.join(known)}"

@@ -83,7 +83,7 @@ def test_help_of_train_lists_task_options_and_settings_with_defaults(capsys):
     main(["train", "--help"])
     printed = capsys.readouterr().out
     for line in (
-        "--word-order NAME scan: default projective",
+        "--word-order NAME scan: where opposite and around stand: projective, or raw, as published (default projective)",
         "--parser-steps N at most so many steps a fit (default 300)",
     ):
         assert line in " ".join(printed.split())

@@ -6,10 +6,9 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nsr.errors import InputError, NSRError
+from nsr.errors import InputError, NSRError, did_you_mean
 
 if TYPE_CHECKING:
     from nsr.model import NSR
@@ -50,13 +49,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise the error instead of printing the usage."""
         raise UsageError(f"{self.prog}: {message} (see {self.prog} --help)")
-
-
-def did_you_mean(word: str, known: Iterable[str], kind: str) -> str:
-    """What to write instead of a word: the nearest one that is known, or all."""
-    known = list(known)
-    near = get_close_matches(word, known, n=1, cutoff=0.75)
-    return f"did you mean {near[0]}?" if near else f"known {kind}: {', '.join(known)}"
 
 
 def whole(text: str) -> int:

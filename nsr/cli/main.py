@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from nsr._version import __version__
 from nsr.cli import data, evaluate, explain, export, predict, table, train, train_baseline
-from nsr.cli.common import Parser, UsageError, did_you_mean
-from nsr.errors import NSRError
+from nsr.cli.common import Parser, UsageError
+from nsr.errors import NSRError, did_you_mean
 
 COMMANDS = {
     "train": train,

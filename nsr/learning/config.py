@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from operator import index
 from typing import Any
 
-from nsr.errors import ConfigError
+from nsr.errors import ConfigError, did_you_mean
 from nsr.files import read_given
 from nsr.perception.network import KERNELS, ImageConfig
 from nsr.semantics.induction import InductionConfig
@@ -194,7 +194,7 @@ class Config:
         chosen: dict[str, dict[str, Any]] = {name: {} for name in sections}
         for name, value in settings.items():
             if name not in known:
-                raise ConfigError(f"unknown option {name!r}; known options: {', '.join(sorted(known))}")
+                raise ConfigError(f"unknown option {name!r}; {did_you_mean(name, sorted(known), 'options')}")
             chosen[known[name]][name] = _cast(name, value, getattr(sections[known[name]], name))
         return cls(**{name: replace(section, **chosen[name]) for name, section in sections.items()})
 

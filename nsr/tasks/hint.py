@@ -25,6 +25,7 @@ import numpy as np
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.pictures import ImagePool, PackedPictures, Pictures
 from nsr.runs import write_file
+from nsr.settings import setting
 from nsr.syntax.grammar import check, load_grammar
 from nsr.tasks.expressions import (
     CLOSE,
@@ -44,7 +45,7 @@ from nsr.tasks.expressions import (
 )
 from nsr.tasks.packed import PackedNumbers, PackedTokens
 from nsr.tasks.sources import File, source
-from nsr.tasks.symbols import PARTS, SYMBOLS, TEST, TRAIN, SymbolImages, load_symbols, read_expressions
+from nsr.tasks.symbols import PARTS, PROTOCOLS, SYMBOLS, TEST, TRAIN, SymbolImages, load_symbols, read_expressions
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size
 
 CACHE_VERSION = 1
@@ -87,12 +88,12 @@ class Hint(Task):
     splits: ClassVar[tuple[str, ...]] = ("hint",)
     default_split: ClassVar[str] = "hint"
     primitives: ClassVar[str] = "int"
-    input: str = "symbols"
-    concept: str = ""
-    shots: int = 0
-    symbols: str = "strokes"
-    symbol_split: str = "random"
-    quick: bool = False
+    input: str = setting("symbols", f"what an expression is made of: {' or '.join(INPUTS)}")
+    concept: str = setting("", f"learn this new word instead: one of {', '.join(CONCEPTS)}")
+    shots: int = setting(0, "so many examples of the concept, drawn by seed; 0 for all")
+    symbols: str = setting("strokes", "images: strokes (drawn here), FILE.npz, or a folder of the official release")
+    symbol_split: str = setting("random", f"how images are split: {', '.join(PROTOCOLS)}; see docs/images.md")
+    quick: bool = setting(False, "images are learned in less time, and less thoroughly")
 
     def __post_init__(self) -> None:
         """Refuse inputs and concepts that do not exist, and shots without a concept."""

@@ -21,6 +21,7 @@ import numpy as np
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.gss import ROOT
+from nsr.settings import setting
 from nsr.syntax.grammar import check, load_grammar
 from nsr.tasks.compositionality import TESTS, add_exceptions, add_primitive_twins, swap_in_twins
 from nsr.tasks.string_edits import (
@@ -91,8 +92,8 @@ class Pcfg(Task):
     default_split: ClassVar[str] = "pcfgset"
     tests: ClassVar[tuple[str, ...]] = tuple(TESTS)
 
-    exceptions: float = 0.1
-    reverse: bool = True
+    exceptions: float = setting(0.1, "percentage of exceptional inputs, for the split overgeneralisation")
+    reverse: bool = setting(True, "reverse is a primitive; if not, programs may recur on lists instead")
 
     def __post_init__(self) -> None:
         """Refuse a share that is none."""

@@ -26,6 +26,7 @@ from lark import Token, Transformer, v_args
 
 from nsr.errors import ConfigError, DataError, InputError
 from nsr.gss import ROOT
+from nsr.settings import setting
 from nsr.syntax.grammar import check, language, load_grammar
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size, read_lines
 
@@ -183,7 +184,7 @@ class Scan(Task):
     default_split: ClassVar[str] = "simple"
     primitives: ClassVar[str] = "list"
 
-    word_order: str = "projective"
+    word_order: str = setting("projective", "where opposite and around stand: projective, or raw, as published")
 
     def __post_init__(self) -> None:
         """Refuse a word order that does not exist."""
