@@ -42,4 +42,4 @@ def did_you_mean(word: str, known: Iterable[str], kind: str) -> str:
     """What to write instead of a word: the nearest one that is known, or all."""
     known = list(known)
     near = get_close_matches(word, known, n=1, cutoff=0.75)
-    return f"did you mean {near[0]}?" if near else f"known {kind}: {', '.join(known)}"
+    return f"did you mean {near[0]}?" if near else f"known {kind}: {', '.join(known) or 'none'}"

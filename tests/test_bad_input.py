@@ -398,6 +398,13 @@ def test_images_are_trained_on_for_some_steps():
         Config.of(image_steps=5)
 
 
+def test_a_mistyped_setting_is_answered_with_the_nearest_one():
+    with pytest.raises(ConfigError, match=r"^unknown option 'ruonds'; did you mean rounds\?$"):
+        Config.of(ruonds=5)
+    with pytest.raises(ConfigError, match=r"^unknown option 'x'; known options: abduce, accept, "):
+        Config.of(x=5)
+
+
 def test_only_a_model_is_evaluated(run):
     with pytest.raises(ConfigError, match=r"is no model; nsr.load\(folder\) reads one"):
         nsr.evaluate(str(run))

@@ -83,7 +83,7 @@ def test_help_of_train_lists_task_options_and_settings_with_defaults(capsys):
     main(["train", "--help"])
     printed = capsys.readouterr().out
     for line in (
-        "--word-order NAME scan: where opposite and around stand: projective, or raw, as published (default projective)",
+        "--word-order NAME scan: where opposite and around stand: projective, or raw, as published",
         "--parser-steps N at most so many steps a fit (default 300)",
     ):
         assert line in " ".join(printed.split())
@@ -146,7 +146,7 @@ def test_resuming_a_finished_run_changes_nothing(run, capsys):
     ("argv", "message"),
     [
         (("scan", "--split", "nosuch"), "nsr: scan has no split 'nosuch'; known splits: simple, length"),
-        (("scam",), "nsr: unknown task 'scam'; known tasks: scan"),
+        (("scam",), "nsr: unknown task 'scam'; did you mean scan"),
         (("scan", "--nosuch", "3"), "nsr train: unknown option --nosuch; known options: --help, --split"),
         (("scan", "--max-token=3"), "nsr train: unknown option --max-token; did you mean --max-tokens?"),
         (("scan", "--max-tokens", "four"), "nsr train: argument --max-tokens: must be a whole number"),

@@ -321,7 +321,7 @@ def test_make_task():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("scam", {}, "unknown task 'scam'; known tasks: scan"),
+        ("scam", {}, "unknown task 'scam'; did you mean scan"),
         ("scan", {"order": "raw"}, "task 'scan' has no option 'order'; known options: word_order"),
         ("scan", {"word_order": "row"}, "word_order must be one of projective, raw, not 'row'"),
     ],

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from nsr.errors import ConfigError
+from nsr.errors import ConfigError, did_you_mean
 from nsr.tasks.hint import Hint
 from nsr.tasks.pairs import Pairs
 from nsr.tasks.pcfg import Pcfg
@@ -25,11 +25,11 @@ def make_task(name: str, **options: Any) -> Task:
         ConfigError: there is no such task, no such option, or an option cannot have this value.
     """
     if name not in TASKS:
-        raise ConfigError(f"unknown task {name!r}; known tasks: {', '.join(TASKS)}")
+        raise ConfigError(f"unknown task {name!r}; {did_you_mean(name, TASKS, 'tasks')}")
     known = {field.name: field.default for field in fields(TASKS[name])}
     for option, value in options.items():
         if option not in known:
-            raise ConfigError(f"task {name!r} has no option {option!r}; known options: {', '.join(known) or 'none'}")
+            raise ConfigError(f"task {name!r} has no option {option!r}; {did_you_mean(option, known, 'options')}")
         kind: type = type(known[option])
         allowed: dict[type, tuple[type, ...]] = {str: (str, Path), float: (float, int)}
         if not isinstance(value, allowed.get(kind, kind)) or (isinstance(value, bool) and kind is not bool):
