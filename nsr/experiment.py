@@ -30,7 +30,7 @@ from nsr.perception.perception import Perception
 from nsr.perception.tokens import TokenPerception
 from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
-from nsr.runs import edit_notice, locked, parse_json, read_folder, read_run_file
+from nsr.runs import edit_notice, locked, parse_json, read_folder
 from nsr.semantics.values import MISSING_ID
 from nsr.tasks import TASKS, Dataset, Examples, make_task
 from nsr.training_run import METRICS, History, Run
@@ -164,9 +164,9 @@ def load_and_tell(folder: str | Path, tell: Callable[[str], None]) -> NSR:
 
 def _model(files: dict[str, bytes], folder: Path, perception: Perception | None = None) -> NSR:
     """The model of a run's files, with its metrics if there are any; errors as of :func:`load`."""
-    model, path = NSR.of_files(files, folder, make_task, perception), folder / METRICS
-    if METRICS in files or path.is_file():  # earlier versions did not list it in the manifest
-        model.metrics = _read_metrics(files.get(METRICS) or read_run_file(path), path)
+    model = NSR.of_files(files, folder, make_task, perception)
+    if METRICS in files:
+        model.metrics = _read_metrics(files[METRICS], folder / METRICS)
     return model
 
 

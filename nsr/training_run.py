@@ -32,6 +32,7 @@ from nsr.semantics.lexicon import Key
 from nsr.tasks import make_task
 
 METRICS, HISTORY = "metrics.json", "history.jsonl"
+STATE = "state.json"  # of a checkpoint: where the training stands
 
 
 class Run:
@@ -86,7 +87,7 @@ class Run:
         files = read_checkpoint(self.checkpoint)
         if files is None:
             return None, 0.0
-        state = parse_json(files.pop("state.json", b""), self.checkpoint / "state.json")
+        state = parse_json(files.pop(STATE, b""), self.checkpoint / STATE)
         saved = NSR.of_files(files, self.checkpoint, make_task)
         try:
             return self._restore(model, saved, state)
@@ -149,7 +150,7 @@ class Run:
             "learned_from": sorted(model.learned_from),
             "history": records,
         }
-        write_checkpoint(self.checkpoint, {**model.files(), "state.json": to_json(state)})
+        write_checkpoint(self.checkpoint, {**model.files(), STATE: to_json(state)})
 
     def finish(self, model: NSR, records: list[dict[str, Any]]) -> None:
         """Write the model, the history and, last, the metrics; then drop the checkpoint."""

@@ -27,8 +27,10 @@ import nsr
 from nsr.cli import data
 from nsr.cli.main import COMMANDS, main
 from nsr.errors import ConfigError, DataError, NSRError
+from nsr.model_files import CONFIG, IMAGES, LEXICON, PARSER, SYNTAX, VOCABULARY
+from nsr.model_files import GRAMMAR as GRAMMAR_FILE
 from nsr.perception.images import ImagePerception, pictures
-from nsr.runs import MANIFEST, to_json
+from nsr.runs import MANIFEST, read_folder, to_json, write_folder
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import parse_lexicon
 from nsr.semantics.notation import parse_program, to_notation, to_text
@@ -37,6 +39,7 @@ from nsr.syntax.own import OwnSyntax
 from nsr.tasks.pairs import outputs, parse_pairs
 from nsr.tasks.symbols import CLASSES, SIDE, load_symbols, read_image
 from nsr.tasks.task import Dataset, Examples
+from nsr.training_run import METRICS
 
 SETS = ("list", "list-reverse", "list-recursive", "int")
 
@@ -312,9 +315,7 @@ def try_sentence(case: bytes, folder: Path) -> None:
 
 # Run folders
 
-LOADED = ("config.json", "vocabulary.json", "lexicon.nsr", "grammar.json")
-LOADED += ("parser.safetensors", "perception.safetensors")
-CHANGED = (*LOADED, "syntax.lark", "metrics.json", MANIFEST)
+CHANGED = (CONFIG, VOCABULARY, LEXICON, GRAMMAR_FILE, PARSER, IMAGES, SYNTAX, METRICS, MANIFEST)
 GIVEN = 3  # the run with a user's grammar
 WORDS = ("jump", "walk", "left", "twice", "after", "and")
 PICTURE = np.full((SIDE, SIDE), 255, np.uint8)
@@ -343,7 +344,8 @@ def base_runs(folder: Path) -> dict[str, Path]:
         pairs = [("red", "R"), ("blue", "B"), ("red twice", "R R"), ("blue twice", "B B"), ("red then blue", "R B")]
         nsr.NSR("list", syntax=str(folder / "base" / "my.lark")).fit(*zip(*pairs, strict=True)).save(made["grammar"])
         for run in made.values():
-            (run / "metrics.json").write_bytes(to_json({"task": None, "split": None, "seed": 0}))
+            metrics = {METRICS: to_json({"task": None, "split": None, "seed": 0})}
+            write_folder(run, {**read_folder(run), **metrics})
     return made
 
 
@@ -354,7 +356,7 @@ def run_examples(folder: Path) -> list[bytes]:
         bytes([kind, CHANGED.index(name)]) + (run / name).read_bytes()
         for kind, run in enumerate(runs.values())
         for name in CHANGED
-        if (run / name).is_file() and (kind == GIVEN) == (name == "syntax.lark")
+        if (run / name).is_file() and (kind == GIVEN) == (name == SYNTAX)
     ]
     return [case for case in found if len(case) < 100_000]
 
@@ -398,7 +400,7 @@ def try_run(case: bytes, folder: Path) -> None:
     """Load a run of which one file is changed and its checksum made right, and predict with it."""
     kind, name = (case + b"\0\0")[:2]
     file, content = CHANGED[(name & 0x7F) % len(CHANGED)], case[2:]
-    base = list(base_runs(folder).values())[GIVEN if file == "syntax.lark" else kind % GIVEN]
+    base = list(base_runs(folder).values())[GIVEN if file == SYNTAX else kind % GIVEN]
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
     shutil.copytree(base, run)
@@ -407,7 +409,7 @@ def try_run(case: bytes, folder: Path) -> None:
             place, value = json.loads(content)
             content = json.dumps(replaced(json.loads((run / file).read_bytes()), place, value)).encode()
     (run / file).write_bytes(content)
-    if file in {*LOADED, "syntax.lark"} - {"lexicon.nsr"}:
+    if file not in (LEXICON, MANIFEST):
         manifest = json.loads((run / MANIFEST).read_bytes())
         manifest["files"][file] = hashlib.sha256(content).hexdigest()
         (run / MANIFEST).write_bytes(to_json(manifest))

@@ -323,7 +323,7 @@ def test_a_deep_listing_of_generated_data_is_refused(tmp_path):
 
 @pytest.mark.parametrize("metrics", [b"[]", b"7", b'{"split": {}}', b'{"data_dir": 7}', b"[" * 100_000])
 def test_metrics_that_are_none_are_refused(metrics, run):
-    (run / "metrics.json").write_bytes(metrics)
+    put(run, "metrics.json", metrics)
     with pytest.raises(RunError, match=r"metrics\.json is damaged"):
         nsr.load(run)
 

@@ -263,8 +263,9 @@ def test_a_damaged_run_of_a_baseline_is_refused(tmp_path, capsys):
     assert main(command) == 2
     assert f"nsr: {path} is damaged: " in capsys.readouterr().err
     path.write_text(content)
-    (tmp_path / "run" / MANIFEST).unlink()  # as of earlier versions
-    assert main(command) == 0
+    (tmp_path / "run" / MANIFEST).unlink()
+    assert main(command) == 2
+    assert "is no run of a baseline" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", [*RUN_FILES, PROVENANCE])

@@ -30,13 +30,12 @@ from nsr.runs import (
     parse_json,
     read_checkpoint,
     read_folder,
-    read_run_file,
     remove_checkpoint,
     to_json,
     write_checkpoint,
 )
 from nsr.tasks import Dataset, Examples, Task, make_task
-from nsr.training_run import METRICS, Run, write_results
+from nsr.training_run import METRICS, STATE, Run, write_results
 
 
 def train_baseline(
@@ -234,7 +233,7 @@ def _fit(trainer: Trainer, run: Run | None, began: float, checkpoint_seconds: fl
 
 def _save(trainer: Trainer, run: Run, total: float) -> None:
     state = {"run": run.identity, "total": total}
-    write_checkpoint(run.checkpoint, {**trainer.files(), "state.json": to_json(state)})
+    write_checkpoint(run.checkpoint, {**trainer.files(), STATE: to_json(state)})
 
 
 def _restore(trainer: Trainer, run: Run) -> float:
@@ -246,9 +245,9 @@ def _restore(trainer: Trainer, run: Run) -> float:
     files = read_checkpoint(run.checkpoint)
     if files is None:
         return 0.0
-    if "state.json" not in files or "progress.json" not in files:
+    if STATE not in files or "progress.json" not in files:
         raise RunError(f"{run.folder} is no run of a baseline; choose another folder")
-    state = parse_json(files["state.json"], run.checkpoint / "state.json")
+    state = parse_json(files[STATE], run.checkpoint / STATE)
     try:
         _require_same(run, state["run"])
         trainer.restore(files)
@@ -275,9 +274,8 @@ def _result(run: Run) -> dict[str, Any]:
         RunError: they are damaged, or the run differs in a setting.
     """
     path = run.folder / METRICS
-    listed = (run.folder / MANIFEST).is_file()  # earlier versions wrote none
-    files = read_folder(run.folder) if listed else {}
-    found: dict[str, Any] = parse_json(files.get(METRICS) or read_run_file(path), path)
+    files = read_folder(run.folder) if (run.folder / MANIFEST).is_file() else {}
+    found: dict[str, Any] = parse_json(files[METRICS], path) if METRICS in files else {}
     _require_same(run, found.get("run") if isinstance(found, dict) else None)
     run.tidy()
     return found

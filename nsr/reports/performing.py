@@ -16,6 +16,7 @@ from nsr._version import __version__
 from nsr.errors import NSRError, RunError
 from nsr.experiment import CHECKPOINT_SECONDS, train
 from nsr.model import NSR
+from nsr.model_files import CONFIG
 from nsr.reports.measurement import commit, machine
 from nsr.reports.trainings import Training, options_of
 from nsr.runs import (
@@ -33,6 +34,7 @@ from nsr.runs import (
     write_file,
 )
 from nsr.tasks import make_task
+from nsr.training_run import METRICS, STATE
 
 CHECKPOINT = "checkpoint"
 
@@ -47,10 +49,10 @@ class Session:
 
 def finished(folder: Path, training: Training) -> bool:
     """Whether a folder has the whole run, of this version of nsr, as it was trained: its lexicon was not edited."""
-    if not (folder / "metrics.json").is_file() or _provenance(folder, training) is None:
+    if not (folder / METRICS).is_file() or _provenance(folder, training) is None:
         return False
     try:
-        parse_json((folder / "metrics.json").read_bytes(), folder)
+        parse_json((folder / METRICS).read_bytes(), folder)
         return edit_notice(folder, read_folder(folder)) is None
     except (OSError, RunError):
         return False
@@ -120,9 +122,9 @@ def _checkpoint(folder: Path) -> dict[str, bytes] | None:
     """The files of the checkpoint of a run that is not at its end; None if there is none, or it is damaged."""
     path = folder / CHECKPOINT
     try:
-        files = None if (folder / "metrics.json").exists() else read_checkpoint(path)
+        files = None if (folder / METRICS).exists() else read_checkpoint(path)
         if files is not None:
-            parse_json(files["state.json"], path)
+            parse_json(files[STATE], path)
             NSR.of_files(dict(files), path, make_task)
     except (NSRError, KeyError):
         return None
@@ -135,12 +137,12 @@ def _relocate(training: Training, folder: Path, files: dict[str, bytes]) -> None
     Raises:
         RunError: it cannot be written.
     """
-    config, state = (parse_json(files[name], folder / CHECKPOINT / name) for name in ("config.json", "state.json"))
+    config, state = (parse_json(files[name], folder / CHECKPOINT / name) for name in (CONFIG, STATE))
     config["task"]["options"] = options_of(training.task, training.settings)
     state["run"]["data_dir"] = training.data_dir
     if training.base is not None:
         state["run"]["from_run"] = str(_base(training, folder))
-    told = {**files, "config.json": to_json(config), "state.json": to_json(state)}
+    told = {**files, CONFIG: to_json(config), STATE: to_json(state)}
     if told != files:
         write_checkpoint(folder / CHECKPOINT, told)
 

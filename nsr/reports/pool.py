@@ -27,6 +27,7 @@ from nsr.model import NSR
 from nsr.reports.performing import Session, finished, perform
 from nsr.reports.trainings import Training
 from nsr.runs import PROVENANCE, parse_json
+from nsr.training_run import METRICS
 
 POLL = 0.02  # seconds between two looks at the processes
 
@@ -76,7 +77,7 @@ class Runs:
 
     def metrics(self, training: Training) -> dict[str, Any]:
         """The metrics of a run."""
-        path = self.path(training) / "metrics.json"
+        path = self.path(training) / METRICS
         return parse_json(path.read_bytes(), path)
 
     def sessions(self, training: Training) -> list[Session]:
