@@ -18,7 +18,7 @@ from safetensors import torch as safetensors
 from nsr.arrays import draw
 from nsr.errors import ConfigError, InputError, RunError
 from nsr.gss import GSS
-from nsr.learning.config import Config, flat
+from nsr.learning.config import Config
 from nsr.learning.deduction import ANSWERS_WIDTH, Deduction, Modules, answers, deduce, execute
 from nsr.learning.grounding import ground
 from nsr.learning.knowledge import given_lexicon, gold_names, token_perception
@@ -37,6 +37,7 @@ from nsr.model_files import (
     perception_files,
     read_lexicon,
     read_perception,
+    read_settings,
 )
 from nsr.perception.images import ImagePerception, pictures
 from nsr.perception.perception import Perception, require_perception
@@ -523,7 +524,7 @@ class NSR:
         with damage_told(folder):
             config = parse_json(files[CONFIG], folder / CONFIG)
             task = None if config["task"] is None else tasks(config["task"]["name"], **config["task"]["options"])
-            settings = flat(config["settings"]) | ({} if perception is None else {"perception": perception})
+            settings = read_settings(config, folder) | ({} if perception is None else {"perception": perception})
             model = cls(config["primitives"], task=task, seed=checked_seed(config["seed"]), **settings)
             model.constants = checked_names(config["constants"])
             if model.config.knowledge.own_syntax:

@@ -12,12 +12,14 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from nsr._version import __version__
 from nsr.errors import ConfigError, NSRError, ProgramError, RunError
+from nsr.learning.config import Config, flat
 from nsr.perception.images import ImagePerception
 from nsr.perception.network import ImageConfig
 from nsr.perception.perception import Perception
 from nsr.perception.tokens import TokenPerception
-from nsr.runs import parse_json
+from nsr.runs import parse_json, written_by
 from nsr.semantics.lexicon import Lexicon, parse_lexicon
 from nsr.semantics.primitives import PrimitiveSet
 
@@ -56,6 +58,22 @@ def damage_told(folder: Path) -> Iterator[None]:
     except DAMAGED as error:  # torch has what is wrong in the second line
         reason = " ".join(map(str.strip, str(error).splitlines()[:2])) or type(error).__name__
         raise RunError(f"{folder} is damaged: {reason}; train again") from None
+
+
+def read_settings(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The settings in the configuration of a model, by name.
+
+    Raises:
+        RunError: one was added after this version; a new setting with a default does not raise FORMAT.
+    """
+    settings, known = flat(config["settings"]), flat(Config().to_json())
+    for name in settings:
+        if name not in known and (version := written_by(folder)) != __version__:
+            raise RunError(
+                f"{folder} was written by nsr {version} and has the setting {name!r}, which nsr {__version__} does "
+                f"not know; read it with nsr {version} or newer"
+            )
+    return settings
 
 
 def perception_files(perception: Perception, own: bool) -> tuple[dict[str, Any], dict[str, bytes]]:

@@ -140,28 +140,19 @@ def read_folder(folder: Path, editable: Collection[str] = EDITABLE) -> dict[str,
     for name in expected:
         if not FILE_NAME.fullmatch(name):
             raise RunError(f"{folder / MANIFEST} is damaged: {name!r} is not a file name")
-    files = {name: _file(folder / name, checksum, name in editable) for name, checksum in expected.items()}
-    if version != __version__ and "config.json" in files:
-        _require_known_settings(parse_json(files["config.json"], folder / "config.json"), folder, version)
-    return files
+    return {name: _file(folder / name, checksum, name in editable) for name, checksum in expected.items()}
 
 
-def _require_known_settings(config: Any, folder: Path, version: str) -> None:
-    """Refuse a setting that was added after this version; a new setting with a default does not raise FORMAT.
+def written_by(folder: Path) -> str:
+    """The version of nsr that wrote the files of a model.
 
     Raises:
-        RunError: there is one.
+        RunError: there is no manifest, or it is damaged.
     """
-    from nsr.learning.config import Config, flat  # needs torch, which not all that write files do
-
-    known = flat(Config().to_json())
-    with suppress(LookupError, TypeError, AttributeError):  # malformed: for who reads it to say
-        for name in flat(config["settings"]):
-            if name not in known:
-                raise RunError(
-                    f"{folder} was written by nsr {version} and has the setting {name!r}, which nsr {__version__} does "
-                    f"not know; read it with nsr {version} or newer"
-                )
+    manifest = parse_json(_read_manifest(folder), folder / MANIFEST)
+    if not isinstance(manifest, dict) or "version" not in manifest:
+        raise RunError(f"{folder / MANIFEST} is damaged; train again")
+    return str(manifest["version"])
 
 
 def _file(path: Path, checksum: str, editable: bool) -> bytes:
