@@ -28,7 +28,6 @@ RUNS = {
     "SCAN, simple, Metropolis-Hastings": ["scan", "--search", "mh", "--examples", "2000"],
     "PCFG SET": ["pcfg", "--examples", "4000"],
     "HINT": ["hint", "--examples", "10000", "--max-tokens", "9", "--tested", "2000"],
-    "HINT, drawn strokes": ["hint", "--input", "images", "--quick", "--max-tokens", "5", "--tested", "2000"],
 }
 QUICK = ("SCAN, length",)
 RESUMED = "killed and resumed"
