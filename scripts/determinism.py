@@ -3,8 +3,8 @@
 python scripts/determinism.py --quick                                     # twice with this Python: a smoke test
 python scripts/determinism.py venv310/bin/python venv312/bin/python --out results    # with others that have nsr, too
 
-The first run of each kind, by this Python, is what the others are compared with: a second one, one that is killed
-after a second and resumed, and one by each other Python. Times and memory are left out.
+The first run of each kind, by this Python, is what the others are compared with: a second one, one that is killed at
+its first checkpoint and resumed, and one by each other Python. Times and memory are left out.
 """
 
 import argparse

@@ -150,27 +150,32 @@ def test_a_run_that_was_killed_at_its_end_without_checkpoint_is_trained_again(tr
         assert learned(moment) == learned(trained)
 
 
+def run_script(name, *arguments):
+    """Run a script in its short form; how it ended."""
+    script = Path(__file__).parents[1] / "scripts" / f"{name}.py"
+    return subprocess.run([sys.executable, script, "--quick", *arguments], capture_output=True, text=True, timeout=600)
+
+
+def results_of_script(name, folder):
+    """What a script writes to a folder in its short form; it prints the table that is there."""
+    ended = run_script(name, "--out", folder)
+    assert ended.returncode == 0, ended.stderr
+    assert (folder / f"{name}.md").read_text(encoding="utf-8") == ended.stdout
+    return json.loads((folder / f"{name}.json").read_bytes())
+
+
 @pytest.mark.slow
 def test_the_script_loses_nothing(tmp_path):
-    script = Path(__file__).parents[1] / "scripts" / "faults.py"
-    ended = subprocess.run([sys.executable, script, "--quick", "--out", tmp_path], capture_output=True, timeout=600)
-    assert ended.returncode == 0, ended.stderr.decode()
-    found = json.loads((tmp_path / "faults.json").read_bytes())["faults"]
+    found = results_of_script("faults", tmp_path)["faults"]
     assert all(each["tried"] > 0 for each in found)
     assert sum(each["lost"] for each in found) == 0
-    assert (tmp_path / "faults.md").read_bytes() == ended.stdout
 
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_files_also_if_killed(tmp_path):
-    script = Path(__file__).parents[1] / "scripts" / "determinism.py"
-    ended = subprocess.run([sys.executable, script, "--quick", "--out", tmp_path], capture_output=True, timeout=600)
-    assert ended.returncode == 0, ended.stderr.decode()
-    rows = json.loads((tmp_path / "determinism.json").read_bytes())["rows"]
+    rows = results_of_script("determinism", tmp_path)["rows"]
     assert [row["compared"] for row in rows] == [{"SCAN, length": "same"}] * 3
-    failed = subprocess.run(
-        [sys.executable, script, "--quick", "/no/python"], capture_output=True, text=True, timeout=600
-    )
+    failed = run_script("determinism", "/no/python")
     assert failed.returncode == 2
     assert failed.stderr.splitlines()[-1].startswith("error: ")
 

@@ -67,7 +67,7 @@ class Training:
     def _official(self) -> list[Path]:
         return [] if self.data_dir is None else _files_of(self.task, self.split, Path(self.data_dir))
 
-    @property
+    @cached_property
     def images(self) -> Path | None:
         """The file that images are read from; None where they are drawn, or there are none."""
         options = options_of(self.task, self.settings)
