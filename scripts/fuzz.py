@@ -3,7 +3,8 @@
 python scripts/fuzz.py                                    # a million cases over all targets; takes most of an hour
 python scripts/fuzz.py --cases 1000000 --out results      # and results/fuzz.md, fuzz.json; lost cases in results/lost
 python scripts/fuzz.py programs runs --cases 20000        # two targets
-python scripts/fuzz.py lexicons --engine atheris --cases 100000    # guided by coverage: pip install nsr[fuzz]
+python scripts/fuzz.py lexicons --engine atheris --cases 100000    # guided by coverage: pip install nsr[fuzz]; it
+                                                          # writes fuzz-atheris.md, fuzz-atheris.json
 python scripts/fuzz.py --replay results/lost/runs-0       # one case again, with its traceback
 """
 
@@ -368,7 +369,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{name}: {outcomes[-1].cases} cases, {outcomes[-1].lost} lost", file=sys.stderr, flush=True)
             text, told = report(outcomes, given.seed, source)
             if given.out is not None:
-                write_outputs(given.out, {"fuzz.md": text.encode(), "fuzz.json": to_json(told)})
+                report_name = "fuzz" if given.engine == "hypothesis" else f"fuzz-{given.engine}"
+                write_outputs(given.out, {f"{report_name}.md": text.encode(), f"{report_name}.json": to_json(told)})
     except NSRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -96,6 +96,14 @@ def test_pcfg_is_measured_as_a_whole(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"benchmark-pcfg.json", "benchmark-pcfg.md"}
 
 
+@pytest.mark.slow
+def test_official_files_are_named_by_what_is_in_them(data_dir: Path) -> None:
+    data = benchmark(replace(TINY, data_dir=data_dir, reference=False)).to_json()
+    assert [Path(name).stem for name in data["files"]] == ["tasks_train_length", "tasks_test_length"]
+    assert all(len(digest) == 64 for digest in data["files"].values())
+    assert str(data_dir) not in json.dumps(data)
+
+
 def test_report_cannot_replace_a_file(report: Report, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(RunError, match="cannot be written"):

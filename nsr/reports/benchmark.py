@@ -34,6 +34,7 @@ from nsr.learning.proposals import Proposals, propose
 from nsr.model import NSR
 from nsr.reports.measurement import Measurement, Report, commit, machine, run_process, timed, write_outputs
 from nsr.reports.plots import growth_plot
+from nsr.reports.trainings import trainings_of
 from nsr.runs import to_json
 from nsr.semantics.induction import Example, InductionConfig, Space, induce, majority
 from nsr.semantics.lexicon import Key, Lexicon
@@ -96,14 +97,15 @@ def benchmark(config: BenchmarkConfig, say: Callable[[str], None] = lambda step:
         RunError: training in a process of its own failed.
     """
     began = time.perf_counter()
+    task, split = make_task(config.task), SPLITS[config.task]
     provenance = {
         "commit": commit(),
         "seed": config.seed,
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": machine(),
-        "settings": {**asdict(config), "data_dir": None if config.data_dir is None else str(config.data_dir)},
+        "files": trainings_of(config.task, split, [config.seed], {}, config.data_dir)[0].files,
+        "settings": {name: value for name, value in asdict(config).items() if name != "data_dir"},
     }
-    task, split = make_task(config.task), SPLITS[config.task]
     data = task.load(split, seed=config.seed, data_dir=config.data_dir)
     with tempfile.TemporaryDirectory() as folder:
         say("train in a process of its own")
