@@ -68,8 +68,8 @@ def test_the_given_lexicon():
     lexicon = given_lexicon(token_perception(INPUTS, OUTPUTS, BOTH), BOTH)
     assert lexicon.symbols == (",", "append", "copy", LITERAL)
     assert lexicon.to_text() == '"," = empty\n"<literal>" = (cons self nil)\n"<literal>" x0 = (cons self x0)\n'
-    assert lexicon.signatures(0) == {Signature(0, 0, valueless=True)}
-    assert lexicon.signatures(3) == {Signature(0, 0), Signature(0, 1)}
+    assert lexicon.signatures[0] == {Signature(0, 0, valueless=True)}
+    assert lexicon.signatures[3] == {Signature(0, 0), Signature(0, 1)}
     assert all(entry.agreement == 1.0 for entry in lexicon.entries.values())
     assert parse_lexicon(lexicon.to_text(), lexicon.symbols, LISTS) == lexicon
 

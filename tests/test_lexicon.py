@@ -176,7 +176,7 @@ def test_what_takes_arguments_stands_in_parentheses(word):
 
 
 def test_a_symbol_has_not_too_many_dependents():
-    assert parse("_ " * MAX_DEPENDENTS + '"jump" = nil').signatures(0)
+    assert parse("_ " * MAX_DEPENDENTS + '"jump" = nil').signatures[0]
     with pytest.raises(ProgramError) as error:
         parse("_ " * (MAX_DEPENDENTS + 1) + '"jump" = nil')
     assert str(error.value) == 'line 1, column 67: "jump" has more than 32 dependents'
@@ -225,15 +225,15 @@ def test_whatever_the_edit_a_message_has_line_and_column(lexicon, edits):
 
 def test_a_symbol_may_have_several_arities():
     lexicon = parse(TEXT + '"left" = nil')
-    assert lexicon.signatures(1) == {Signature(0, 0), Signature(0, 1), Signature(1, 0)}
-    assert {signature.arity for signature in lexicon.signatures(1)} == {0, 1}
-    assert {signature.arity for signature in lexicon.signatures(2)} == {2, 3}
+    assert lexicon.signatures[1] == {Signature(0, 0), Signature(0, 1), Signature(1, 0)}
+    assert {signature.arity for signature in lexicon.signatures[1]} == {0, 1}
+    assert {signature.arity for signature in lexicon.signatures[2]} == {2, 3}
 
 
 def test_what_is_empty_has_no_value():
-    assert parse(TEXT).signatures(3) == {Signature(0, 0, valueless=True)}
-    assert parse('_ "," x0 = empty').signatures(3) == {Signature(1, 1, (0,), valueless=True)}
-    assert not any(each.valueless for symbol in (0, 1, 2, 4) for each in parse(TEXT).signatures(symbol))
+    assert parse(TEXT).signatures[3] == {Signature(0, 0, valueless=True)}
+    assert parse('_ "," x0 = empty').signatures[3] == {Signature(1, 1, (0,), valueless=True)}
+    assert not any(each.valueless for symbol in (0, 1, 2, 4) for each in parse(TEXT).signatures[symbol])
 
 
 def test_look_up():
@@ -241,4 +241,4 @@ def test_look_up():
     assert LEXICON.program((1, 1)) == parse_program('(cons "I_LEFT" x0)', LISTS, 1)
     assert Key(1, 0) not in LEXICON
     assert LEXICON.program((1, 0)) is None
-    assert parse("").signatures(1) == frozenset()
+    assert parse("").signatures[1] == frozenset()

@@ -37,7 +37,7 @@ def found(model: NSR, examples: Examples) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _class_of(model: NSR) -> dict[str, frozenset]:
-    return {word: model.lexicon.signatures(symbol) for symbol, word in enumerate(model.lexicon.symbols)}
+    return {word: model.lexicon.signatures[symbol] for symbol, word in enumerate(model.lexicon.symbols)}
 
 
 def test_swaps_within_a_class_change_nothing(model: NSR, found: tuple[tuple[str, ...], np.ndarray]) -> None:

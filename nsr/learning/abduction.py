@@ -27,8 +27,7 @@ from nsr.gss import ROOT, is_projective
 from nsr.learning.config import SearchConfig
 from nsr.perception.perception import Alternative
 from nsr.semantics.execution import Executor, Layout
-from nsr.semantics.lexicon import Key, Lexicon
-from nsr.semantics.programs import Constant
+from nsr.semantics.lexicon import MAX_DEPENDENTS, Key, Lexicon
 from nsr.semantics.values import EMPTY, MISSING, Value
 from nsr.syntax.signatures import DependencyGrammar
 
@@ -95,9 +94,11 @@ class Knowledge:
     given: DependencyGrammar | None = None
 
     def allows(self, tree: Tree, max_arity: int) -> bool:
-        """Whether what is given licenses the tree, and no token has more than so many arguments."""
-        if any(sum(tree.symbols[each] not in self._empty for each in found) > max_arity for found in tree.dependents()):
-            return False
+        """Whether what is given licenses the tree, and no token has too many dependents, or so many arguments."""
+        for found in tree.dependents():
+            arguments = sum(tree.symbols[each] not in self._empty for each in found)
+            if arguments > max_arity or len(found) > MAX_DEPENDENTS:
+                return False
         if self.given is None:
             return True
         symbols, layout = np.array([tree.symbols]), Layout.of(np.array([tree.heads]))
@@ -106,7 +107,7 @@ class Knowledge:
     @cached_property
     def _empty(self) -> frozenset[int]:
         """The symbols that by themselves have no value."""
-        return frozenset(key.symbol for key, entry in self.lexicon.entries.items() if entry.program == Constant(EMPTY))
+        return frozenset(self.lexicon.valueless)
 
     def surprise(self, key: Key) -> float:
         """Log-probability that a key's value is not what its program says, or that it has a new one."""

@@ -18,12 +18,14 @@ from nsr.semantics.values import Value
 
 ALWAYS = 0.95  # share of a word's inputs whose outputs must have the token
 MOST = 2  # tokens guessed for a word
+NOTHING = 0.05  # probability that a word denotes nothing, at least
 
 
 def associate(symbols: np.ndarray, lengths: np.ndarray, outputs: Sequence[Value]) -> dict[int, list[Guess]]:
     """Guesses for each symbol, most probable first; none where outputs are not lists of tokens.
 
-    A token's probability is the share of its outputs that go with the symbol; what is left is that of the empty list.
+    A token's probability is the share of its outputs that go with the symbol; what the most probable token leaves, and
+    at least ``NOTHING``, is that of the empty list.
 
     Args:
         symbols: symbol ids of B sentences, shape (B, N).
@@ -40,15 +42,14 @@ def associate(symbols: np.ndarray, lengths: np.ndarray, outputs: Sequence[Value]
         of_symbol.update(present)
         of_token.update(tokens)
         together.update((symbol, token) for symbol in present for token in tokens)
+    shares_of: dict[int, dict[str, float]] = {symbol: {} for symbol in of_symbol}
+    for (symbol, token), count in together.items():
+        if count >= ALWAYS * of_symbol[symbol]:
+            shares_of[symbol][token] = count / of_token[token]
     guesses = {}
-    for symbol, count in of_symbol.items():
-        shares = {
-            token: together[symbol, token] / of_token[token]
-            for token in of_token
-            if together[symbol, token] >= ALWAYS * count
-        }
+    for symbol, shares in shares_of.items():
         best = sorted(shares, key=lambda token: (-shares[token], token))[:MOST]
-        nothing = max(1 - max((shares[token] for token in best), default=0.0), 0.05)
+        nothing = max(1 - max((shares[token] for token in best), default=0.0), NOTHING)
         found = [Guess((token,), math.log(shares[token])) for token in best] + [Guess((), math.log(nothing))]
         guesses[symbol] = sorted(found, key=lambda guess: -guess.log_prob)
     return guesses

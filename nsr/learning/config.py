@@ -88,7 +88,7 @@ class SearchConfig:
     within: bool = setting(False, "at last, also revise parses that the learned dependency grammar licenses")
     empty: bool = setting(False, "a word without program may mean nothing")
     constants: bool = setting(False, "symbols learned as constants take no dependents in explanations")
-    max_arity: int = setting(3, "dependents of one token in an explanation")
+    max_arity: int = setting(3, "arguments of one token in an explanation: dependents that mean something")
     readings: int = setting(4, "symbol sequences tried for it")
     revisions: int = setting(1, "nodes whose symbol or value may be revised in one tree")
     guesses: int = setting(8, "ways to guess the meanings of unknown leaves of one tree; 0 for no guessing")
@@ -97,7 +97,7 @@ class SearchConfig:
     rotations: int = setting(4, "trees whose neighbours (one attachment changed) are tried when nothing else explains")
     steps: int = setting(300, "steps of the sampler for one sentence, with search mh")
     abduce: str = setting(
-        " ".join(MODULES), "modules of which an explanation may contradict the best guess; without any, hits only"
+        " ".join(MODULES), "modules whose part in an explanation may be revised; without any, nothing is"
     )
 
     def __post_init__(self) -> None:
@@ -107,11 +107,11 @@ class SearchConfig:
         _require(self.search != "mh" or all(map(self.revises, MODULES)), "abduce", self.abduce, "whole with search mh")
 
     def revises(self, module: str) -> bool:
-        """Whether an explanation may contradict what a module takes to be most probable."""
+        """Whether an explanation may revise what a module makes of an example."""
         return module in self.abduce.split()
 
     def narrowed(self) -> SearchConfig:
-        """With no search where nothing may be revised."""
+        """With no search where nothing may be revised: one reading, or one tree, as the parser draws it."""
         narrow: dict[str, Any] = {}
         if not self.revises("perception"):
             narrow |= {"readings": 1}

@@ -33,7 +33,7 @@ from nsr.syntax.signatures import UNKNOWN_CLASS, DependencyGrammar
 ARITY_PRIOR = 0.5  # pseudo-count of an arity that a symbol was not seen with
 ATTACHMENT_PRIOR = 0.5  # pseudo-count of a class that was not seen in a slot
 VALUE_PRIOR = 0.02  # pseudo-count of a value that no other example supports
-UNSUPPORTED = 0.02  # probability of a value that contradicts what is supposed of its key, or of which nothing is
+UNSUPPORTED = 0.02  # probability of a value other than the program supposed for its key gives, or without program
 PATTERN_PRIOR = 0.5  # pseudo-count of a pattern of dependents that was not seen
 NEGLIGIBLE = 0.01  # evidence of less weight is dropped
 EXAMPLES = 200  # kept for a key, the heaviest
@@ -74,7 +74,7 @@ class Nodes:
         left, right: how many dependents stand on each side.
         empty: the places of those that are EMPTY, as bits.
         key: a number for its symbol and arity together.
-        arguments: value ids, and last that of the node's token if programs may ask for it, shape (M, A).
+        arguments: value ids, and last that of the node's token if programs may ask for it, shape (M, A) or (M, A + 1).
         value: value id.
         revised: whether the value is a revision.
         head_symbol, side, place: the slot it fills: of which symbol (-1 for the root), on which side (0 left, 1 right,

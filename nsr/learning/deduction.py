@@ -47,7 +47,7 @@ class Modules:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Parsed sentences; in the order of their sentences, and there best first.
+    """Parsed sentences; as :func:`candidates` finds them in the order of their sentences, and there best first.
 
     Attributes:
         sentence: which input of the batch, shape (C,).

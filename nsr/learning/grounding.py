@@ -47,7 +47,7 @@ PASSES = 6  # of expectation-maximisation
 TURNS = 3  # of expectation-maximisation and training
 UNCERTAIN = 0.02  # pseudo-count of a result in a table
 EXPLAINED = 0.5  # share of inputs whose value must follow for their symbols to be known
-LOOKED_AT = 1500  # inputs of a length that are looked at
+LOOKED_AT = 1500  # inputs of a length that are looked at; 8 times as many to find functions
 TREES = 8  # for a symbol sequence
 
 
@@ -86,6 +86,7 @@ class _Grounding:
     config: Config
     generator: np.random.Generator
     entries: dict[Key, Entry] = field(default_factory=dict)
+    constants: list[Value] = field(default_factory=list)  # what the first symbols mean
 
     def __post_init__(self) -> None:
         self.lengths = self.inputs.lengths
@@ -104,9 +105,9 @@ class _Grounding:
         if not len(rows):
             raise DataError("no input of a single image: what constants mean cannot be found")
         results = Counter(self.outputs[row] for row in rows.tolist())
-        kept = sorted(value for value, count in results.items() if count >= max(RARE * len(rows), 1))
-        self.grow(len(kept))
-        for symbol, value in enumerate(kept):
+        self.constants = sorted(value for value, count in results.items() if count >= max(RARE * len(rows), 1))
+        self.grow(len(self.constants))
+        for symbol, value in enumerate(self.constants):
             self.entries[Key(symbol, 0)] = Entry(quote(value), frozenset({Signature(0, 0)}), 1.0, results[value])
             self.count([row for row in rows.tolist() if self.outputs[row] == value], 0, symbol)
         self.learn(2)
@@ -120,7 +121,7 @@ class _Grounding:
                 f"the shortest inputs of several images have {length}, too many for a function of at most "
                 f"{self.config.search.max_arity} arguments"
             )
-        known = len(self.perception.symbols)
+        known = len(self.constants)
         readings = self.read(rows)
         results = [self.outputs[row] for row in rows.tolist()]
         places = [_Cells.of(np.delete(readings, place, axis=1), results) for place in range(length)]
@@ -138,7 +139,7 @@ class _Grounding:
             seen = self.perception.log_probs(self.inputs.pool, images)[:, known:]
             shares = cells.shares(seen, functions)
         signature = frozenset({Signature(place, length - 1 - place)})
-        found = self.induce(cells.tables(shares, self.values_of(known)), length - 1)
+        found = self.induce(cells.tables(shares, self.constants), length - 1)
         if not found:
             raise DataError("no program explains what the functions of the shortest inputs give")
         for function, hypothesis in found.items():
@@ -149,11 +150,6 @@ class _Grounding:
     def shortest(self) -> int:
         """The number of images of the shortest inputs of several images, 0 if there are none."""
         return int(min(self.lengths[self.lengths > 1].tolist(), default=0))
-
-    def values_of(self, known: int) -> list[Value]:
-        """What the first symbols, which are constants, mean."""
-        programs = [self.entries[Key(symbol, 0)].program for symbol in range(known)]
-        return [program.value for program in programs if isinstance(program, Constant)]
 
     def induce(self, tables: Sequence[Sequence[Example]], arity: int) -> dict[int, Hypothesis]:
         """A program for each table that has one; those found help to find others."""
@@ -297,7 +293,11 @@ class _Cells:
         return (counts >= TELLING * totals) & (counts > 2) & (totals >= FILLED)
 
     def functions(self) -> int:
-        """How many functions there are: as many as results for the same arguments, if that is no exception."""
+        """How many functions there are: as many as results for the same arguments, if that is no exception.
+
+        Raises:
+            DataError: no arguments have enough inputs.
+        """
         numbers = self.telling().sum(axis=1)
         numbers = numbers[numbers > 0]
         if not len(numbers):

@@ -13,7 +13,7 @@ from nsr.learning.consistency import KeyEvidence
 from nsr.semantics.induction import Hypothesis, LibraryEntry, Space, induce, judge
 from nsr.semantics.lexicon import Entry, Key, Lexicon, Signature
 from nsr.semantics.primitives import Type
-from nsr.semantics.programs import applied
+from nsr.semantics.programs import Term, applied
 
 
 def suppose(
@@ -45,15 +45,22 @@ def suppose(
 
 
 def _library(lexicon: Lexicon, symbol: int, config: Config) -> tuple[LibraryEntry, ...]:
-    """The trusted functions of other symbols that do not need this symbol themselves."""
-    name = lexicon.symbols[symbol]
+    """The trusted functions of other symbols that do not need this symbol themselves.
+
+    Who applies a program that this symbol no longer has does not need the symbol.
+    """
+
+    def needs(program: Term) -> bool:
+        inner = (each for each in applied(program) if each.name == lexicon.symbols[symbol])
+        return any(lexicon.program((symbol, len(each.arguments))) == each.program for each in inner)
+
     return tuple(
         LibraryEntry(lexicon.symbols[key.symbol], key.arity, entry.program)
         for key, entry in sorted(lexicon.entries.items())
         if key.arity > 0
         and key.symbol != symbol
         and entry.agreement >= 1 - config.induction.error_rate
-        and name not in applied(entry.program)
+        and not needs(entry.program)
     )
 
 
@@ -67,8 +74,8 @@ def revise(
     """The lexicon after this evidence.
 
     A key without program gets the supposed one if its evidence agrees with it; a program that is contradicted gives
-    way to a better one. Keys without evidence stay as they are, but arities that hardly any explanation uses are
-    dropped. Entries of ``fixed`` symbols stay as they are in any case.
+    way to a better one. Symbols without evidence stay as they are; of one that has some, arities that hardly any or no
+    explanation uses are dropped. Entries of ``fixed`` symbols stay as they are in any case.
     """
     entries = dict(lexicon.entries)
     evidence = {key: found for key, found in evidence.items() if key.symbol not in fixed}
@@ -99,7 +106,7 @@ def _signatures(weights: Mapping[Signature, float], share: float) -> frozenset[S
 
 
 def _prune(entries: dict[Key, Entry], evidence: Mapping[Key, KeyEvidence], share: float) -> dict[Key, Entry]:
-    """Drop the arities that have evidence, but less than this share of their symbol's."""
+    """Drop the arities that have less than this share of their symbol's evidence, if it has any."""
     total: dict[int, float] = defaultdict(float)
     for key, found in evidence.items():
         total[key.symbol] += found.support

@@ -60,7 +60,7 @@ class Proposals:
         return stack([], ValueTable())
 
     def of(self, examples: np.ndarray) -> Proposals:
-        """The same explanations of examples that have other numbers now: the first one is ``examples[0]``."""
+        """The same explanations with example ``index`` called ``examples[index]``."""
         return replace(self, trees=replace(self.trees, sentence=examples[self.trees.sentence]))
 
     def then(self, other: Proposals) -> Proposals:

@@ -93,8 +93,8 @@ def convention(
 ) -> tuple[Lexicon, Candidates] | None:
     """One pattern of dependents for all heads with as many arguments that have words without value among them.
 
-    Looked for where there are several patterns. All that have as many words without value as one of those are tried on
-    the shortest solutions that have such words.
+    It is looked for where the heads of the lexicon have several patterns. Tried are all patterns, also new ones, that
+    have as many words without value as one of these has, on the shortest solutions that contain such words.
 
     Args:
         modules: the machine.

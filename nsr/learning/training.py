@@ -6,7 +6,7 @@ parser on the weighted trees, and re-induce the programs whose evidence changed.
 passes a threshold; the next one admits longer inputs.
 
 The state between two rounds is the modules and a :class:`nsr.learning.stages.Position`; all randomness of a round is
-drawn from the seed and the position, so a run that is stopped and resumed ends as if it had never been stopped.
+drawn from the seed, the stage and the round, so a run that is stopped and resumed ends as if it had never been stopped.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from nsr.learning.stages import Clock, OnRound, Pool, Position, stages
 from nsr.semantics.induction import Hypothesis, Space
 from nsr.semantics.lexicon import Key
 from nsr.semantics.values import Value
+from nsr.syntax.parser import Parser
 from nsr.syntax.scorer import VIEWS
 from nsr.syntax.signatures import UNKNOWN_CLASS, DependencyGrammar
 
@@ -51,7 +52,7 @@ class Trainer:
         inputs, outputs: the examples.
         space: what programs may be made of.
         config: all settings.
-        seed: with the position, the source of all randomness.
+        seed: with stage and round, the source of all randomness.
         clock: collects seconds by phase.
         learned_from: collects the examples that were not just checked but learned from.
     """
@@ -71,7 +72,10 @@ class Trainer:
         self.inputs = inputs
         self.wanted = modules.executor.values.ids(outputs)
         self.space = space
-        self.config = replace(config, search=config.search.narrowed())
+        search = config.search.narrowed()
+        if modules.parser.gold is not None:
+            search = replace(search, rotations=0)  # given trees are not revised
+        self.config = replace(config, search=search)
         self.seed = seed
         self.clock = clock
         self.learned_from = learned_from
@@ -184,6 +188,7 @@ class Trainer:
             best=max(position.best, pool.accuracy),
             stale=stale,
             simplified=position.simplified and modules.lexicon.uses == before,
+            settled=False,
             sight=sight,
             explained=modules.perception.certain and record["explained"] == record["searched"],
         )
@@ -336,6 +341,8 @@ class Trainer:
             right = np.flatnonzero(execute(modules, trees).results == pool.deduction.results[solved])
             trees = trees.take(_draw(right, self.config.learning.pool, generator))
             self.fit_parser(trees, np.ones(len(trees)), generator, sight)
+        elif dropped or replaced:
+            self.license()
         return {"agreed": 0, "dropped": len(dropped), "replaced": replaced}
 
     def challenge(self, symbol: int, examples: np.ndarray, generator: np.random.Generator) -> bool:
@@ -397,8 +404,7 @@ class Trainer:
     def imitate(self, examples: np.ndarray) -> None:
         """Let each new symbol parse like the known one, with as many arguments, that solves most of these examples."""
         modules, inputs = self.modules, [self.inputs[index] for index in examples]
-        parser, scorer = modules.parser, modules.parser.scorer
-        parser.license(DependencyGrammar.of(modules.lexicon, self.config.knowledge.between))
+        scorer, alike = modules.parser.scorer, self.license().alike()
 
         def solved(symbol: int, known: int) -> int:
             scorer.like[symbol] = known
@@ -409,8 +415,15 @@ class Trainer:
         for key in modules.lexicon.entries:
             arities[key.symbol].add(key.arity)
         for symbol in self.free:
-            models = [each for each in self.known if arities[each] == arities[symbol]]
-            scorer.like[symbol] = max(models, key=lambda known: solved(symbol, known), default=symbol)
+            models = {int(alike[each]): each for each in reversed(self.known) if arities[each] == arities[symbol]}
+            found = max(sorted(models.values()), key=lambda known: solved(symbol, known), default=symbol)
+            scorer.like[symbol] = found
+
+    def license(self) -> Parser:
+        """Tell the parser where the dependents of each word of the lexicon stand; returns it."""
+        parser = self.modules.parser
+        parser.license(DependencyGrammar.of(self.modules.lexicon, self.config.knowledge.between))
+        return parser
 
     def fit_parser(self, trees: Candidates, weights: np.ndarray, generator: np.random.Generator, sight: int) -> float:
         """Fit the dependency grammar and the parser to weighted trees; returns the parser's loss."""

@@ -361,7 +361,8 @@ def _others(name: str) -> tuple[LibraryEntry, ...]:
         for key, entry in lexicon.entries.items()
         if lexicon.symbols[key.symbol] == other
     ]
-    return tuple(each for each in entries if name != each.name and name not in applied(each.program))
+    needed = {each.name: {inner.name for inner in applied(each.program)} for each in entries}
+    return tuple(each for each in entries if name != each.name and name not in needed[each.name])
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,9 @@ Run = Callable[[tuple[Value, ...]], Value]  # a program on the values of its arg
 def compile_term(term: Term, max_length: int) -> Run:
     """A closure that runs the term on a tuple of argument values; for ``self``, the node's token follows the others.
 
-    Undefinedness is strict: MISSING inside gives MISSING. A call that makes a list longer than ``max_length`` is
-    MISSING too, so that a program bounded in size is bounded in memory; so is a fold over one.
+    Undefinedness is strict: MISSING inside gives MISSING, but for the branch that an ``if0`` does not take. A call that
+    makes a list longer than ``max_length`` is MISSING too, so that a program bounded in size is bounded in memory; so
+    is a fold over one.
 
     The steps of folds are counted by their nodes and the length of the list so far, and with more than ``MAX_TOKENS``
     the program is MISSING. A step runs on the pair of ``item`` and ``rest``. What has a closed form is calculated

@@ -25,7 +25,7 @@ from nsr.semantics.values import Value
 if TYPE_CHECKING:
     from nsr.semantics.induction import Example, InductionConfig, LibraryEntry, Space
 
-UNKNOWN = -2  # a value that is not known yet; from here down, one for each recursive call
+UNKNOWN = -2  # a value that is not known yet: -2 that of the first recursive call, -3 of the second, and so on
 CONSTANTS = (0, 1, 2)
 DEFINED = 0.5  # share of the examples on which a term must be defined
 

@@ -66,10 +66,10 @@ RISK = 0.01  # chance that no subset searched was right for a program that expla
 class InductionConfig:
     """How programs are searched for."""
 
-    max_program_size: int = setting(8, "terms are enumerated up to this size; joins reach about twice as far")
-    max_bank: int = setting(1_000, "distinct terms kept in one search")
-    subset: int = setting(4, "examples that a search must explain exactly: few enough that all of them may be right")
-    subsets: int = setting(16, "searches on different subsets before giving up")
+    max_program_size: int = setting(8, "of lists, terms are enumerated up to this size; joins reach about twice as far")
+    max_bank: int = setting(1_000, "distinct terms kept in one search over lists")
+    subset: int = setting(4, "examples that a search over lists must explain exactly: so few that all may be right")
+    subsets: int = setting(16, "searches over lists on different subsets before giving up")
     error_rate: float = setting(0.02, "chance that an example is wrong, under the likelihood")
     bits_per_argument: float = setting(6.0, "description length of an argument: the grammar needs a slot for it")
     bits_per_node: float = setting(2.0, "description length of one node of a program; a constant costs its token too")
@@ -181,7 +181,7 @@ def induce(
     Args:
         examples: what is known of one key; several values for the same arguments are allowed. If there is one
             argument more than ``arity``, it is the node's token, which the program may ask for.
-        arity: number of arguments; 0 gives the constant with most weight.
+        arity: number of arguments; 0 gives the constant with most weight, or a program of the token where one follows.
         space: what programs may be made of.
         config: how to search.
         generator: draws the subsets of examples after the first.
@@ -430,8 +430,8 @@ def _residual(primitive: Primitive, first: Vector, wanted: Vector) -> Vector | N
         return None
     rest = []
     for value, result in zip(first, wanted, strict=True):
-        solution = next(iter(primitive.invert(result, (value, None))), None)
-        if solution is None or solution[0] != value:
+        solution = next((each for each in primitive.invert(result, (value, None)) if each[0] == value), None)
+        if solution is None:
             return None
         rest.append(solution[1])
     return tuple(rest)

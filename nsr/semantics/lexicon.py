@@ -83,7 +83,7 @@ class Lexicon:
 
     @property
     def uses(self) -> dict[Key, tuple[Term, frozenset[Signature]]]:
-        """The program of each key and where the dependents stand, without what speaks for them."""
+        """The program of each key and where the dependents stand, without agreement and support."""
         return {key: (entry.program, entry.signatures) for key, entry in self.entries.items()}
 
     @property
@@ -99,11 +99,13 @@ class Lexicon:
         entry = self.entries.get(Key(*key))
         return entry.program if entry else None
 
-    def signatures(self, symbol: int) -> frozenset[Signature]:
-        """All signatures of a symbol, over its arities; empty for a symbol that has no entry."""
-        return frozenset(
-            signature for key, entry in self.entries.items() if key.symbol == symbol for signature in entry.signatures
-        )
+    @property
+    def signatures(self) -> list[frozenset[Signature]]:
+        """All signatures of each symbol, over its arities; empty for a symbol that has no entry."""
+        found: list[set[Signature]] = [set() for _ in self.symbols]
+        for key, entry in self.entries.items():
+            found[key.symbol] |= entry.signatures
+        return [frozenset(each) for each in found]
 
     def to_text(self) -> str:
         """The lexicon as a file that :func:`parse_lexicon` reads; symbols in order of their ids."""

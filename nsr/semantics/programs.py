@@ -158,13 +158,12 @@ def extent(term: Term) -> tuple[int, int]:
     return known[id(term)]
 
 
-def applied(term: Term) -> set[str]:
-    """The names of all programs that the term applies, or that these apply in turn."""
-    found: set[str] = set()
+def applied(term: Term) -> Iterator[Apply]:
+    """Where the term applies programs, and where these apply others in turn."""
     for inner in subterms(term):
         if isinstance(inner, Apply):
-            found |= {inner.name} | applied(inner.program)
-    return found
+            yield inner
+            yield from applied(inner.program)
 
 
 def uses(term: Term, index: int) -> bool:

@@ -49,7 +49,7 @@ from nsr.semantics.programs import Apply, Argument, Call, Constant, Fix, If0, Re
 if TYPE_CHECKING:
     from nsr.semantics.induction import Example, InductionConfig, Space
 
-PLAIN = -1  # stands for the recursive term of a term without
+PLAIN = -1  # in the place of the number of a recursive call: the term has none
 
 MAX_ARITY = 2
 POINTS = 64  # examples that terms are compared on
@@ -73,7 +73,7 @@ ROUNDS = 2  # of looking for recursive programs, the second with the answers of 
 LEAST = 0.3  # share of the examples that a program must explain to be kept
 ORACLE_SIDE = 256  # the oracle answers for arguments below
 GRID_SIDE = 32  # recursive programs are run on arguments below
-STEPS = 1_000  # arguments that a program without closed form is run on are below: it takes so many calls
+STEPS = 1_000  # a program without closed form is run on arguments below, which takes about as many calls
 
 
 def search(table: Sequence[Example], arity: int, space: Space, config: InductionConfig) -> list[Term]:

@@ -17,7 +17,7 @@ import numpy as np
 
 
 class Sentinel(Enum):
-    """Values that no program returns."""
+    """What is no value of the output language: ``MISSING`` for undefined, ``EMPTY`` for words that mean nothing."""
 
     MISSING = 0
     EMPTY = 1

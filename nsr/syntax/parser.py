@@ -170,7 +170,11 @@ class Parser:
         return Parses(found.heads[inverse], found.log_probs[inverse])
 
     def alike(self) -> np.ndarray:
-        """For each symbol the first one that parses like it, whatever is learned of the others; shape (S,)."""
+        """For each symbol the first one that parses like it, whatever is learned of the others; shape (S,).
+
+        Raises:
+            ValueError: nothing has been learned, and no trees are given.
+        """
         if self.gold is not None:
             return np.arange(self.symbols)
         seen = self.scorer.seen_as(self.scorer.view)[:-1]
@@ -262,7 +266,7 @@ class Parser:
             lengths: shape (C,).
             weights: not negative, shape (C,).
             generator: draws the identity dropout.
-            sight: index of the last view that may be used.
+            sight: index of the last view that may be used; with ``embed="identity"`` all is seen from the start.
 
         Returns:
             the mean loss (nats a transition) at the end.

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nsr.semantics.execution import Layout
-from nsr.semantics.lexicon import Lexicon, Signature
+from nsr.semantics.execution import ABSENT, Layout
+from nsr.semantics.lexicon import MAX_DEPENDENTS, Lexicon, Signature
 from nsr.syntax.transitions import NONE, Action, Configurations, Order
 
 UNKNOWN_CLASS = 0  # the class of symbols that have no entry yet: anything goes
@@ -77,7 +77,7 @@ class DependencyGrammar:
     @classmethod
     def of(cls, lexicon: Lexicon, between: bool = False, most: int | None = None) -> DependencyGrammar:
         """The grammar of a lexicon's signatures; its slots accept everything until :meth:`observe`."""
-        signatures = [lexicon.signatures(symbol) for symbol in range(len(lexicon.symbols))]
+        signatures = lexicon.signatures
         known = sorted({each for each in signatures if each}, key=sorted)
         numbers = {each: number for number, each in enumerate(known, start=1)}
         class_of = np.array([numbers.get(each, UNKNOWN_CLASS) for each in signatures], np.int64)
@@ -173,6 +173,9 @@ class DependencyGrammar:
             allowed[:, Action.RIGHT_ARC] &= (
                 self._may_take(symbols, configurations, below.kind, 1) | self._empty[top.kind]
             )
+        if symbols.shape[1] > MAX_DEPENDENTS + 1:
+            allowed[:, Action.LEFT_ARC] &= _dependents(configurations, 0) < MAX_DEPENDENTS
+            allowed[:, Action.RIGHT_ARC] &= _dependents(configurations, 1) < MAX_DEPENDENTS
         # the last transition leaves the root, which must be complete with it
         last = np.flatnonzero((configurations.depth == 2) & (configurations.buffer == configurations.lengths))
         allowed[last, Action.LEFT_ARC] &= complete[top.kind[last], top.left[last] + 1, top.right[last]]
@@ -180,7 +183,8 @@ class DependencyGrammar:
         allowed[last, Action.RIGHT_ARC] &= complete[below.kind[last], below.left[last], below.right[last] + 1]
         allowed[last, Action.RIGHT_ARC] &= ~self._separates[top.kind[last]]
         alone = np.flatnonzero((configurations.depth == 0) & (configurations.lengths == 1))
-        allowed[alone, Action.SHIFT] = complete[self.class_of[symbols[alone, 0]], 0, 0]
+        kind = self.class_of[symbols[alone, 0]]
+        allowed[alone, Action.SHIFT] = complete[kind, 0, 0] & ~self._separates[kind]
         return allowed
 
     def _tokens(self, symbols: np.ndarray, configurations: Configurations, place: int) -> _Tokens:
@@ -225,13 +229,13 @@ class DependencyGrammar:
         limit = self._limit
         left = np.minimum(layout.left, limit)
         right = np.minimum(layout.arity - layout.left, limit)
-        here = layout.heads >= -1
+        here = layout.heads != ABSENT
         fine = (self._complete[self.class_of[symbols], left, right] | ~here).all(axis=1)
         return fine & self.separated(symbols, layout)
 
     def separated(self, symbols: np.ndarray, layout: Layout) -> np.ndarray:
         """Whether all separators of each tree stand between two arguments of their heads; shape (C,)."""
-        separator = self._separates[self.class_of[symbols]] & (layout.heads >= -1)
+        separator = self._separates[self.class_of[symbols]] & (layout.heads != ABSENT)
         fine = np.ones(len(symbols), bool)
         tree, node = np.nonzero(separator)
         head, rank = layout.heads[tree, node], layout.rank[tree, node]
@@ -346,7 +350,11 @@ class DependencyGrammar:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> DependencyGrammar:
-        """The inverse of :meth:`to_json`; raises KeyError, TypeError or ValueError on anything else."""
+        """The inverse of :meth:`to_json`, which leaves ``most`` out.
+
+        Raises:
+            KeyError, OverflowError, TypeError, ValueError: the data are of something else.
+        """
         accepts = {
             Slot(_whole(each["head"]), ("left", "right").index(each["side"]), _whole(each["place"])): frozenset(
                 map(_whole, each["classes"])
@@ -372,3 +380,9 @@ def _whole(number: Any) -> int:
     if type(number) is not int:
         raise TypeError(f"{number!r} is not a whole number")
     return number
+
+
+def _dependents(configurations: Configurations, place: int) -> np.ndarray:
+    """How many dependents the token ``place`` below the top has so far, shape (R,)."""
+    token = np.maximum(configurations.top(place), 0)
+    return configurations.at(configurations.left, token) + configurations.at(configurations.right, token)
