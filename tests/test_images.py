@@ -282,6 +282,22 @@ def grounded(expressions, values, **settings):
     return perception, ground(perception, inputs, values, space, config, np.random.default_rng(0))
 
 
+@pytest.mark.slow
+def test_images_may_stand_for_lists():
+    """Digits are letters, "+" joins what it stands between and "*" joins it the other way round."""
+    expressions = [each for each in language(1500, 0)[0] if "(" not in each]
+    wanted = []
+    for first, *rest in expressions:
+        value = ("ABCDE"[int(first)],)
+        for operator, digit in zip(rest[::2], rest[1::2], strict=True):
+            letter = ("ABCDE"[int(digit)],)
+            value = value + letter if operator == "+" else letter + value
+        wanted.append(value)
+    inputs, _ = pictured(expressions)
+    model = nsr.NSR("list", seed=0, **HINT, **SMALL, turns=1, pool=256, batch=128, final=256, decoded=400)
+    assert model.fit(inputs, wanted).predict(inputs[:300]) == wanted[:300]
+
+
 def test_inputs_without_separators_have_none():
     expressions, values = language(900, 0)
     kept = [index for index, each in enumerate(expressions) if "(" not in each]

@@ -15,6 +15,7 @@ from nsr.reports.recursion import FUNCTIONS, InductionTable
 from nsr.semantics import induction
 from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space, induce, judge, majority
 from nsr.semantics.notation import parse_program, to_text
+from nsr.semantics.primitives import Primitive, Type
 from nsr.semantics.programs import MAX_SIZE, Constant, quote, size, subterms
 from nsr.semantics.values import MISSING
 
@@ -380,6 +381,21 @@ def test_judge():
     found = judge(program, examples, SPACE, CONFIG)
     assert found == Hypothesis(program, 0.5, pytest.approx(log2(0.98) + log2(0.02) - 4))
     assert judge(program, [], SPACE, CONFIG) == Hypothesis(program, 0.0, -4.0)
+
+
+def test_an_inverse_may_give_more_than_what_is_known():
+    """One of an own primitive may list all that gives a result, whatever is known of it."""
+
+    def cuts(result, known):
+        return [(result[:place], result[place:]) for place in range(len(result) + 1)]
+
+    thorough = Primitive("append", (Type.LIST, Type.LIST), Type.LIST, lambda left, right: left + right, cuts)
+    others = tuple(each for each in LISTS.primitives if each.name != "append")
+    space = replace(SPACE, primitives=replace(LISTS, primitives=(*others, thorough)))
+    examples = examples_of(parse("(append x1 (append x0 x1))", 2), 2, 16, seeded(1))
+    small = replace(CONFIG, max_program_size=4)  # the second half is found as what the first one leaves
+    found, wanted = (induce(examples, 2, each, small, seeded(0)) for each in (space, SPACE))
+    assert to_text(found.program) == to_text(wanted.program)
 
 
 def test_no_constant_without_need():

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from terms import LISTS, REVERSING, terms
 
+import nsr
 from nsr.errors import ProgramError
 from nsr.semantics.lexicon import MAX_DEPENDENTS, Entry, Key, Lexicon, Signature, parse_lexicon
 from nsr.semantics.notation import parse_program
@@ -180,6 +181,14 @@ def test_a_symbol_has_not_too_many_dependents():
     with pytest.raises(ProgramError) as error:
         parse("_ " * (MAX_DEPENDENTS + 1) + '"jump" = nil')
     assert str(error.value) == 'line 1, column 67: "jump" has more than 32 dependents'
+
+
+def test_no_word_learns_more_dependents_than_can_be_read(tmp_path):
+    model = nsr.NSR(separators=",", between=False).fit(["a" + " ," * 40, "b" + " ," * 40], ["A", "B"])
+    model.save(tmp_path / "run")
+    assert nsr.load(tmp_path / "run").predict(["a , ,", "b" + " ," * 40]) == model.predict(["a , ,", "b" + " ," * 40])
+    most = max(each.left + each.right for known in model.lexicon.signatures for each in known)
+    assert most <= MAX_DEPENDENTS
 
 
 EDITS = [

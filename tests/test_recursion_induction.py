@@ -9,11 +9,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from nsr.learning.config import Config
+from nsr.learning.lexicon import _library
 from nsr.semantics import recursion
 from nsr.semantics.closed_forms import closed_form, tabulate
 from nsr.semantics.compilation import compile_term
 from nsr.semantics.enumeration import CONSTANTS, UNKNOWN, Bank, Columns, _commonest, operators_of
 from nsr.semantics.induction import Example, InductionConfig, LibraryEntry, Space, induce, judge, majority
+from nsr.semantics.lexicon import Key, parse_lexicon
 from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import DECR0, INCR, Primitive, Type, primitive_set
 from nsr.semantics.programs import Apply, Argument, Call, Constant, Fix, If0, Recur, subterms
@@ -235,6 +238,20 @@ def test_the_order_of_the_library_and_the_seed_do_not_matter():
 
 
 # Description length and judgement
+
+
+def test_who_applies_a_program_that_is_no_more_does_not_need_its_symbol():
+    """The name of such a program is not in ``lexicon.nsr``, so it must not count: a resumed run does not know it."""
+    text = 'x0 "+" x1 = (fix (if0 x1 x0 (rec (incr x0) (decr0 x1))))\nx0 "*" x1 = ("+" x0 x1)'
+    lexicon = parse_lexicon(text, ("+", "*"), INT)
+    plus, times = Key(0, 2), Key(1, 2)
+    assert [each.name for each in _library(lexicon, times.symbol, Config())] == ["+"]
+    assert [each.name for each in _library(lexicon, plus.symbol, Config())] == []
+    changed = replace(lexicon.entries[plus], program=Argument(0))
+    lexicon = replace(lexicon, entries={**lexicon.entries, plus: changed})
+    read = parse_lexicon(lexicon.to_text(), lexicon.symbols, INT)
+    for each in (lexicon, read):
+        assert [found.name for found in _library(each, plus.symbol, Config())] == ["*"]
 
 
 def test_bits():

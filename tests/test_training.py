@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from learners import SOLVABLE, SYMBOLS, lexicon_of, modules_of
 
 import nsr
 from nsr.errors import ConfigError
+from nsr.learning import training
 from nsr.learning.association import associate
-from nsr.learning.stages import stages
+from nsr.learning.config import Config
+from nsr.learning.stages import Clock, Position, stages
+from nsr.learning.training import Trainer
 from nsr.semantics.execution import Executor
+from nsr.semantics.induction import Space
 from nsr.semantics.notation import parse_program
 from nsr.semantics.primitives import primitive_set
+from nsr.syntax.parser import GoldTrees
+from nsr.syntax.signatures import DependencyGrammar
+from nsr.tasks import make_task
 from nsr.tasks.scan import GOLD_PROGRAMS, SPLITS
 
 ACTIONS = ("I_WALK", "I_JUMP", "I_TURN_LEFT", "I_TURN_RIGHT")
@@ -108,6 +116,67 @@ def test_what_was_solved_by_wrong_trees_is_solved_again_when_nothing_else_helps(
     model = nsr.NSR(primitives="int", least=20).fit(inputs[:140], outputs[:140])
     assert model.predict(inputs[:140]) == outputs[:140]
     assert model.predict(inputs[140:]) == outputs[140:]
+
+
+def test_the_parser_knows_the_lexicon_after_every_round():
+    """What a checkpoint is read back to is licensed by its lexicon, so the run that goes on has to be, too."""
+    task = make_task("scan")
+    train = task.load("simple", seed=0).train
+    short = [index for index, words in enumerate(train.inputs) if len(words) <= 5]
+    examples = train.take(np.random.default_rng(0).permutation(short)[:600].tolist())
+    model = nsr.NSR(task=task, **task.settings)
+    replaced = []
+
+    def compare(position: Position, record: dict) -> None:
+        licensed, known = DependencyGrammar.of(model.lexicon), model.modules.parser.learned_grammar
+        assert licensed.classes == known.classes
+        assert (licensed.class_of == known.class_of).all()
+        replaced.append(record.get("replaced", 0))
+
+    model.fit(examples.inputs, examples.outputs, compare)
+    assert any(replaced)
+
+
+def trainer_of(modules, inputs, outputs, **settings):
+    space = Space(primitive_set("list"))
+    return Trainer(modules, inputs, outputs, space, Config.of(**settings), 0, Clock(), set())
+
+
+def test_a_stage_that_is_learned_further_is_settled_again():
+    model = nsr.NSR().fit(["a", "b", "a b"], ["A", "B", "A B"])
+    trainer = trainer_of(model.modules, [("a",), ("b",), ("a", "b")], [("A",), ("B",), ("A", "B")])
+    pool, generator = trainer.deduce_pool(0, None), np.random.default_rng(0)
+    following, _ = trainer.go_on(Position(simplified=True, settled=True), pool, generator, stale=1)
+    assert not following.settled
+
+
+def test_given_trees_are_not_revised():
+    modules = modules_of(lexicon_of(SOLVABLE), given=DependencyGrammar.of(lexicon_of("")))
+    modules.parser.gold = GoldTrees(SYMBOLS, lambda words: (1, -1, 1))
+    trainer = trainer_of(modules, [("u", "g", "a"), ("b", "g", "a")], [("C", "C"), ("A",)])
+    found = trainer.abduce(np.arange(2), np.random.default_rng(0), guess=False).trees
+    assert (found.sentence.tolist(), found.heads.tolist()) == ([1], [[1, -1, 1]])
+    with pytest.raises(ConfigError, match="'search' must be best-first where the syntax is given"):
+        Config.of(search="mh", syntax="given")
+
+
+def test_words_that_parse_alike_are_models_for_a_new_one_only_once(monkeypatch):
+    colors = {"red": "R", "blue": "B", "green": "G", "white": "W", "black": "K"}
+    pairs = {**colors, **{f"{word} twice": f"{color} {color}" for word, color in colors.items()}}
+    base = nsr.NSR().fit(list(pairs), list(pairs.values()))
+    tried = []
+    imitate, deduce = Trainer.imitate, training.deduce
+
+    def counting(trainer: Trainer, examples: np.ndarray) -> None:
+        monkeypatch.setattr(training, "deduce", lambda *given, **named: tried.append(given) or deduce(*given, **named))
+        imitate(trainer, examples)
+        monkeypatch.setattr(training, "deduce", deduce)
+        tried.append(None)
+
+    monkeypatch.setattr(Trainer, "imitate", counting)
+    model = nsr.NSR().build_on(base).fit(["pink", "pink twice"], ["P", "P P"])
+    assert model.predict(["pink twice", "red twice"]) == [("P", "P"), ("R", "R")]
+    assert len(tried) == 2 * tried.count(None)
 
 
 @pytest.mark.parametrize("given", ["syntax", "semantics"])

@@ -175,6 +175,8 @@ class Config:
         sizes, count = self.images.channels.split(), len(KERNELS)
         fitting = len(sizes) == count and all(CHANNELS.fullmatch(each) for each in sizes)
         _require(fitting, "channels", self.images.channels, f"{count} whole numbers from 1 to 999")
+        fixed = self.search.search == "mh" and self.knowledge.syntax != "learned"
+        _require(not fixed, "search", "mh", "best-first where the syntax is given: the sampler revises trees")
         _require(0 < self.learning.fraction <= 1, "fraction", self.learning.fraction, "above 0 and at most 1")
 
     def to_json(self) -> dict[str, dict[str, Any]]:
