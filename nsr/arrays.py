@@ -75,6 +75,11 @@ def take_ragged(bounds: np.ndarray, indices: Sequence[int]) -> tuple[np.ndarray,
     return np.repeat(starts - chosen[:-1], sizes) + np.arange(chosen[-1]), chosen
 
 
+def present(lengths: np.ndarray, width: int) -> np.ndarray:
+    """Which places of padded rows are not padding, shape (B, width); ``lengths`` has shape (B,)."""
+    return np.arange(width) < lengths[:, None]
+
+
 def ragged_to_padded(rows: Sequence[np.ndarray] | Sequence[Sequence[int]], fill: int) -> tuple[np.ndarray, np.ndarray]:
     """Stack integer sequences of different lengths.
 
@@ -86,7 +91,7 @@ def ragged_to_padded(rows: Sequence[np.ndarray] | Sequence[Sequence[int]], fill:
     padded = np.full((len(rows), int(lengths.max(initial=0))), fill, np.int64)
     if len(rows):
         items = np.fromiter(itertools.chain.from_iterable(rows), np.int64, int(lengths.sum()))
-        padded[np.arange(padded.shape[1]) < lengths[:, None]] = items
+        padded[present(lengths, padded.shape[1])] = items
     return padded, lengths
 
 

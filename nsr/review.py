@@ -63,7 +63,7 @@ def review(model: NSR, train: Examples) -> dict[str, Any]:
 
 def _without_program(model: NSR) -> list[str]:
     """The words of a model that have no program for any number of arguments."""
-    known = {key.symbol for key in model.lexicon.entries}
+    known = model.lexicon.known
     return [word for symbol, word in enumerate(model.lexicon.symbols) if symbol not in known]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nsr.arrays import ragged_to_padded
+from nsr.arrays import present, ragged_to_padded
 from nsr.perception.perception import Perception, Readings
 from nsr.semantics.execution import ABSENT, Execution, Executor
 from nsr.semantics.lexicon import Lexicon
@@ -201,10 +201,10 @@ def _with_programs(modules: Modules, inputs: Sequence[Any], rows: np.ndarray) ->
     if not (modules.perception.certain and len(rows)):
         return rows
     known = np.zeros(len(modules.lexicon.symbols), bool)
-    known[[key.symbol for key in modules.lexicon.entries]] = True
+    known[list(modules.lexicon.known)] = True
     reading = modules.perception.read([inputs[row] for row in rows.tolist()])
-    absent = np.arange(reading.symbols.shape[2]) >= reading.lengths[:, None]
-    return rows[(known[reading.symbols[:, 0]] | absent).all(axis=1)]
+    here = present(reading.lengths, reading.symbols.shape[2])
+    return rows[(known[reading.symbols[:, 0]] | ~here).all(axis=1)]
 
 
 def _deduce(modules: Modules, inputs: Sequence[Any], beam: int, readings: int) -> Deduction:

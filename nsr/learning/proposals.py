@@ -141,7 +141,7 @@ def _empty(
     wanted: np.ndarray,
 ) -> Proposals:
     """Explanations in which the words without program mean nothing."""
-    known = {key.symbol for key in modules.lexicon.entries}
+    known = modules.lexicon.known
     words = [symbol for symbol in range(len(modules.lexicon.symbols)) if symbol not in known]
     if not (config.empty and words):
         return Proposals.none()

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nsr.arrays import present
 from nsr.learning.abduction import Guess
 from nsr.learning.association import associate
 from nsr.learning.config import Config
@@ -82,13 +83,13 @@ class Trainer:
         open_symbol = modules.parser.given_grammar.class_of == UNKNOWN_CLASS
         self.free = np.flatnonzero(open_symbol).tolist()
         self.fixed = frozenset(np.flatnonzero(~open_symbol).tolist())
-        told = sorted({key.symbol for key in given_lexicon(modules.perception, config.knowledge).entries})
+        told = sorted(given_lexicon(modules.perception, config.knowledge).known)
         self.known = sorted(self.fixed.difference(told))  # what was learned before this run
         self.guesses: dict[int, list[Guess]] = {}
         self.sizes = np.array([len(each) for each in inputs])
         if modules.perception.certain or not modules.lexicon.entries:
             reading = modules.perception.read(inputs)
-            here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
+            here = present(reading.lengths, reading.symbols.shape[2])
             self.sizes = (~np.isin(reading.symbols[:, 0], told) & here).sum(axis=1)
             self.guesses = associate(reading.symbols[:, 0], reading.lengths, outputs)
         least = 1 if self.known else config.learning.least  # a new word may stand in few short examples
@@ -178,8 +179,7 @@ class Trainer:
         """
         modules = self.modules
         sight = min(position.sight + (stale > 0), len(VIEWS) - 1)
-        known = {key.symbol for key in modules.lexicon.entries}
-        guess = stale > 0 and not (self.config.search.licensed and known.issuperset(self.free))
+        guess = stale > 0 and not (self.config.search.licensed and modules.lexicon.known.issuperset(self.free))
         before = modules.lexicon.uses
         record = self.learn(pool, generator, sight, guess, stuck=stale > 0 and position.explained)
         following = replace(
@@ -352,7 +352,7 @@ class Trainer:
         if not keys or min(key.arity for key in keys) < 2:
             return False
         reading = modules.read([self.inputs[index] for index in examples])
-        here = np.arange(reading.symbols.shape[2]) < reading.lengths[:, None]
+        here = present(reading.lengths, reading.symbols.shape[2])
         rows = examples[((reading.symbols[:, 0] == symbol) & here).any(axis=1)]
         rows = rows[np.argsort(self.sizes[rows], kind="stable")[:CHALLENGES]]
         if not len(rows):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nsr.arrays import present
+
 PRIOR = 0.1  # pseudo-count of a class after two others
 BLOCK = 4096  # inputs searched at once
 
@@ -41,7 +43,7 @@ class Context:
             weights: shape (B,).
         """
         end = int(class_of.max(initial=0)) + 1
-        here = np.arange(symbols.shape[1]) < lengths[:, None]
+        here = present(lengths, symbols.shape[1])
         padded = np.pad(np.where(here, class_of[symbols], end), ((0, 0), (2, 1)), constant_values=end)
         counts = np.full((end + 1,) * 3, PRIOR)
         first, second, third = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]

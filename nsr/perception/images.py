@@ -19,6 +19,7 @@ import torch
 from safetensors import torch as safetensors
 from torch import Tensor
 
+from nsr.arrays import present
 from nsr.devices import usable
 from nsr.errors import ConfigError, InputError
 from nsr.perception.context import Context
@@ -122,7 +123,7 @@ class ImagePerception:
         if not lengths.all():
             raise InputError("empty input: no images")
         padded = np.zeros((len(inputs), int(lengths.max(initial=0)), len(self.symbols)), np.float32)
-        place = np.arange(padded.shape[1]) < lengths[:, None]
+        place = present(lengths, padded.shape[1])
         of_pool: dict[ImagePool, list[int]] = {}
         for index, each in enumerate(inputs):
             of_pool.setdefault(each.pool, []).append(index)
@@ -180,9 +181,10 @@ class ImagePerception:
         """
         pool = inputs[0].pool
         lengths = np.array([len(each) for each in inputs])
-        known = (np.arange(symbols.shape[1]) < lengths[:, None]) & (symbols >= 0)
+        here = present(lengths, symbols.shape[1])
+        known = here & (symbols >= 0)
         ids = np.zeros(symbols.shape, np.int64)
-        ids[np.arange(symbols.shape[1]) < lengths[:, None]] = np.concatenate([each.ids for each in inputs])
+        ids[here] = np.concatenate([each.ids for each in inputs])
         counts = np.zeros((len(pool), len(self.symbols)), np.float32)
         np.add.at(counts, (ids[known], symbols[known]), np.broadcast_to(weights[:, None], symbols.shape)[known])
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-9)

@@ -29,7 +29,7 @@ UNKNOWN = -2  # a value that is not known yet: -2 that of the first recursive ca
 CONSTANTS = (0, 1, 2)
 DEFINED = 0.5  # share of the examples on which a term must be defined
 
-PRIMITIVES: dict[Primitive, Callable[[np.ndarray], np.ndarray]] = {  # that are run on all examples at once
+ON_ARRAYS: dict[Primitive, Callable[[np.ndarray], np.ndarray]] = {  # that are run on all examples at once
     INCR: lambda values: np.where(values < 0, values, values + 1),
     DECR0: lambda values: np.where(values > 0, values - 1, values),
 }
@@ -151,7 +151,7 @@ def operators_of(space: Space, config: InductionConfig) -> list[Operator]:
 def on_arrays(primitive: Primitive) -> Callable[..., np.ndarray]:
     """A primitive of numbers as a function of arrays: of each number by itself if there is no better way."""
     places = range(len(primitive.arguments))
-    return PRIMITIVES.get(primitive) or partial(tabulate_known, Call(primitive, tuple(map(Argument, places))))
+    return ON_ARRAYS.get(primitive) or partial(tabulate_known, Call(primitive, tuple(map(Argument, places))))
 
 
 def _call(primitive: Primitive, *terms: Term) -> Term:

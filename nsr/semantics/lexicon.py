@@ -87,6 +87,11 @@ class Lexicon:
         return {key: (entry.program, entry.signatures) for key, entry in self.entries.items()}
 
     @property
+    def known(self) -> frozenset[int]:
+        """The symbols that have a program, for whatever number of arguments."""
+        return frozenset(key.symbol for key in self.entries)
+
+    @property
     def valueless(self) -> list[int]:
         """The words without value."""
         return [key.symbol for key, entry in self.entries.items() if entry.program == Constant(EMPTY)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from nsr.arrays import unique_rows
+from nsr.arrays import present, unique_rows
 from nsr.errors import InputError
 from nsr.semantics.execution import ABSENT, Layout
 from nsr.syntax.beam import Beam
@@ -165,7 +165,7 @@ class Parser:
         # sentences that look alike, often because only classes are seen, are parsed once
         by_class = self.grammar is not None and grammar is self.grammar and not self.scorer.view.identity
         seen = self.learned_grammar.class_of[symbols] if by_class else symbols
-        first, inverse = unique_rows(np.where(np.arange(symbols.shape[1]) < lengths[:, None], seen, ABSENT))
+        first, inverse = unique_rows(np.where(present(lengths, symbols.shape[1]), seen, ABSENT))
         found = self._search_blocks(symbols[first], lengths[first], width, grammar)
         return Parses(found.heads[inverse], found.log_probs[inverse])
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nsr.arrays import present
 from nsr.semantics.execution import ABSENT, Layout
 from nsr.semantics.lexicon import MAX_DEPENDENTS, Lexicon, Signature
 from nsr.syntax.transitions import NONE, Action, Configurations, Order
@@ -210,7 +211,7 @@ class DependencyGrammar:
         takes = self._takes
         if not takes.any():
             return np.full(len(symbols), -1)
-        here = takes[symbols] & (np.arange(symbols.shape[1]) < lengths[:, None])
+        here = takes[symbols] & present(lengths, symbols.shape[1])
         return np.where(here.any(axis=1), here.shape[1] - 1 - here[:, ::-1].argmax(axis=1), -1)
 
     def _may_take(

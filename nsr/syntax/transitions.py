@@ -17,6 +17,7 @@ from enum import Enum, IntEnum
 
 import numpy as np
 
+from nsr.arrays import present
 from nsr.gss import ROOT
 from nsr.semantics.execution import ABSENT
 
@@ -60,7 +61,7 @@ class Configurations:
         self.stack = np.zeros((rows, longest), POSITION)
         self.depth = np.zeros(rows, POSITION)
         self.buffer = np.zeros(rows, POSITION)
-        self.heads = np.where(np.arange(longest) < lengths[:, None], PENDING, ABSENT).astype(POSITION)
+        self.heads = np.where(present(lengths, longest), PENDING, ABSENT).astype(POSITION)
         self.left = np.zeros((rows, longest), POSITION)
         self.right = np.zeros((rows, longest), POSITION)
         self.children = np.full((rows, longest, 4), NONE, POSITION)
