@@ -1,6 +1,5 @@
 """The benchmark measures what it says; how fast things are is not tested."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from modules import module_of
 
 from nsr.errors import ConfigError, RunError
 from nsr.reports import measurement
@@ -19,7 +19,6 @@ from nsr.reports.measurement import Measurement, Report, commit, run_process, ti
 from nsr.semantics.induction import Example, InductionConfig, Space
 from nsr.semantics.primitives import primitive_set
 
-SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "benchmark.py"
 TINY = BenchmarkConfig(
     repeats=1,
     probe=64,
@@ -190,10 +189,7 @@ def test_only_tasks_with_a_benchmark_are_measured() -> None:
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of("scripts/benchmark.py")
 
 
 def test_script_reports_errors_in_one_line(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

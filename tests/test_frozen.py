@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+from modules import module_of
 
 from nsr.runs import FORMAT, MANIFEST
 
-spec = importlib.util.spec_from_file_location("make", Path(__file__).parent / "frozen" / "make.py")
-make = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make)
+make = module_of("tests/frozen/make.py")
 ADVICE = "see 'Run folders' in CONTRIBUTING.md"
 
 

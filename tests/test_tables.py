@@ -1,5 +1,6 @@
 """Tables say what was run, beside what was published; how good the figures are is tested elsewhere."""
 
+import itertools
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from nsr.reports import export as export_report
 from nsr.reports import properties, published
 from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, TestsTable
 from nsr.reports.export import ExportRow, ExportTable
-from nsr.reports.hint import ConceptRow
+from nsr.reports.hint import ConceptRow, ConceptTable, FewShotTable, LongTable, SubsetTable
 from nsr.reports.images import ImageRow, ImageTable, ImageVariant, handwriting
 from nsr.reports.paper import PaperTable, Result
 from nsr.reports.pool import Runs
@@ -23,6 +24,7 @@ from nsr.reports.table_plots import CAPTIONS, OF_ROWS, OF_RUNS, PLOTS
 from nsr.reports.tables import AccuracyTable, Failed, Outcome, RunTable, TaskVariant, Variant, markdown, span
 from nsr.reports.trainings import Training, _sha256, trainings_of
 from nsr.tasks import TASKS, Examples, make_task
+from nsr.tasks.expressions import CONCEPTS, OPERATORS
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTCOME = Outcome(
@@ -240,6 +242,35 @@ def test_time_per_token_is_compared_with_the_first_row() -> None:
 def test_deep_inputs_are_answered(tmp_path: Path) -> None:
     table = replace(DeepTable("T"), functions=(3, 40), count=4, repeats=1)
     assert [row.accuracy for row in measured(table, Runs(tmp_path))] == [(100.0,), (100.0,)]
+
+
+def test_programs_of_operators_are_induced_with_and_without_a_library(tmp_path: Path) -> None:
+    table = ConceptTable("Operators", counts=(50,), noise=(0.0,))
+    rows = {(row.name, row.library): row for row in table.measure([0], None, Runs(tmp_path))}
+    assert rows.keys() == set(itertools.product(OPERATORS, (True, False)))
+    assert all(rows[name, True].found == {50: 100.0} for name in "+-*")
+    text = table.to_markdown(list(rows.values()))
+    assert cells(text, 0).keys() >= {"library", "wrong examples", "50 examples", "seconds", "program"}
+    assert cells(text, 0)["50 examples"] == "100"
+
+
+@pytest.mark.slow
+def test_tables_of_hint_share_the_run_they_are_about(tmp_path: Path) -> None:
+    runs = Runs(tmp_path)
+    [subsets] = measured(SubsetTable("T", {"default": {}}), runs)
+    assert (subsets.accuracy, subsets.seeds) == ((100.0,), (0,))
+    assert set(subsets.subsets[0].values()) == {100.0}
+    [long] = measured(table := LongTable("T", operators=(30,), count=5), runs)
+    assert (long.accuracy, long.largest > 100) == ((100.0,), True)
+    assert cells(table.to_markdown([long]), 0)["accuracy, mean"] == "100.00"
+    [concepts] = measured(shots := FewShotTable("T", shots=(30,), every=2000), runs)
+    assert concepts.accuracy.keys() == concepts.kept.keys() == set(CONCEPTS)
+    assert {name: runs for name, runs in concepts.kept.items() if runs != (100.0,)} == {}
+    assert concepts.accuracy["x"][0] > 90
+    text = shots.to_markdown([concepts])
+    assert cells(text, 0)["examples, at most"] == "30"
+    assert f"x `{concepts.programs['x']}`" in text
+    assert len(list(tmp_path.glob("hint-*"))) == 1 + len(CONCEPTS)
 
 
 def test_images_are_read_alone_jointly_and_by_subset() -> None:
