@@ -22,9 +22,11 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from nsr.errors import ConfigError, NSRError
 
@@ -289,7 +291,18 @@ def _limit_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-ENGINES = {"hypothesis": by_hypothesis, "atheris": by_atheris}
+class Engine(NamedTuple):
+    """What makes the cases, and how its table is called."""
+
+    run: Callable[..., Outcome]
+    title: str
+    report: str
+
+
+ENGINES = {
+    "hypothesis": Engine(by_hypothesis, "Cases of bad input", "fuzz"),
+    "atheris": Engine(by_atheris, "Cases guided by coverage", "fuzz-atheris"),
+}
 
 
 def report(outcomes: list[Outcome], seed: int, source: str) -> tuple[str, dict[str, object]]:
@@ -304,7 +317,7 @@ def report(outcomes: list[Outcome], seed: int, source: str) -> tuple[str, dict[s
     limits = ", ".join(f"{name} {TARGETS[name].seconds:g}" for name in dict.fromkeys(each.target for each in outcomes))
     host = machine()
     lines = [
-        "### Cases of bad input",
+        f"### {ENGINES[outcomes[0].engine].title}",
         "",
         f"| {' | '.join(HEADER)} |",
         "|" + "---|" * len(HEADER),
@@ -362,15 +375,14 @@ def main(arguments: list[str] | None = None) -> int:
                 target.attempt(given.replay.read_bytes(), Path(folder))
             return 0
         total = sum(TARGETS[name].share for name in names)
-        source, outcomes = commit(), []
+        source, engine, outcomes = commit(), ENGINES[given.engine], []
         for name in names:
             cases = max(1, round(given.cases * TARGETS[name].share / total))
-            outcomes.append(ENGINES[given.engine](name, given.seed, cases, given.seconds, lost))
+            outcomes.append(engine.run(name, given.seed, cases, given.seconds, lost))
             print(f"{name}: {outcomes[-1].cases} cases, {outcomes[-1].lost} lost", file=sys.stderr, flush=True)
             text, told = report(outcomes, given.seed, source)
             if given.out is not None:
-                report_name = "fuzz" if given.engine == "hypothesis" else f"fuzz-{given.engine}"
-                write_outputs(given.out, {f"{report_name}.md": text.encode(), f"{report_name}.json": to_json(told)})
+                write_outputs(given.out, {f"{engine.report}.md": text.encode(), f"{engine.report}.json": to_json(told)})
     except NSRError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
