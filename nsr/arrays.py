@@ -75,6 +75,11 @@ def take_ragged(bounds: np.ndarray, indices: Sequence[int]) -> tuple[np.ndarray,
     return np.repeat(starts - chosen[:-1], sizes) + np.arange(chosen[-1]), chosen
 
 
+def set_bits(number: int) -> tuple[int, ...]:
+    """Which bits of a number are set, the lowest first."""
+    return tuple(place for place in range(number.bit_length()) if number >> place & 1)
+
+
 def present(lengths: np.ndarray, width: int) -> np.ndarray:
     """Which places of padded rows are not padding, shape (B, width); ``lengths`` has shape (B,)."""
     return np.arange(width) < lengths[:, None]

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nsr.arrays import unique_rows
+from nsr.arrays import set_bits, unique_rows
 from nsr.gss import ROOT
 from nsr.learning.abduction import CERTAINTY
 from nsr.learning.proposals import Proposals
@@ -97,17 +97,12 @@ class Nodes:
             self.arguments = np.concatenate([self.arguments, grounds[:, None]], axis=1)
         self.value = execution.values[at]
         self.revised = proposals.revised[at] != UNREVISED
-        empty = np.zeros(heads.shape, np.int64)
-        tree, leaf = np.nonzero((execution.values == EMPTY_ID) & (heads >= 0))
-        np.bitwise_or.at(empty, (tree, heads[tree, leaf]), 1 << execution.layout.rank[tree, leaf])
-        self.empty = empty[at]
+        self.empty = execution.layout.blanks(execution.values == EMPTY_ID)[at]
         self.max_arity = execution.layout.max_arity
         self.key = self.symbol * (self.max_arity + 1) + self.arity
         head = heads[at]
         above = self.candidate, np.maximum(head, 0)
-        self.side = np.where(head == ROOT, 2, node > head)
-        rank, left = execution.layout.rank[at], execution.layout.left[above]
-        self.place = np.where(self.side == 1, rank - left, np.where(self.side == 0, left - 1 - rank, 0))
+        self.side, self.place = execution.layout.slots(*at)
         self.head_symbol = np.where(head == ROOT, -1, proposals.trees.symbols[above])
 
     def __len__(self) -> int:
@@ -120,7 +115,7 @@ class Nodes:
         table = np.stack([self.symbol, self.arity, self.left, self.right, self.empty, valueless], axis=1)
         first, inverse = unique_rows(table)
         uses = [
-            Use(Key(symbol, arity), Signature(left, right, _places(empty), bool(nothing)))
+            Use(Key(symbol, arity), Signature(left, right, set_bits(empty), bool(nothing)))
             for symbol, arity, left, right, empty, nothing in table[first].tolist()
         ]
         return uses, inverse
@@ -277,11 +272,6 @@ def _totals(table: np.ndarray, mass: np.ndarray) -> list[tuple[list[int], float]
     order = np.argsort(first)  # value ids, and so the hashes of rows, differ in a resumed run
     order = order[totals[order] >= NEGLIGIBLE]
     return list(zip(table[first[order]].tolist(), totals[order].tolist(), strict=True))
-
-
-def _places(bits: int) -> tuple[int, ...]:
-    """The places of the bits that are set."""
-    return tuple(place for place in range(bits.bit_length()) if bits >> place & 1)
 
 
 def _given_arities(nodes: Nodes, proposals: Proposals, trust_in_trees: float) -> np.ndarray:

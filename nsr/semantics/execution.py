@@ -234,6 +234,24 @@ class Layout:
         root = (heads == ROOT).argmax(axis=1) if length else np.zeros(trees, np.int64)
         return cls(heads, root, arity, left, rank)
 
+    def slots(self, tree: np.ndarray, node: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which places at their heads nodes fill, all in arrays of shape (M,).
+
+        Returns:
+            the side (0 left of the head, 1 right of it, 2 for a root), and how many dependents stand in between.
+        """
+        head, rank = self.heads[tree, node], self.rank[tree, node]
+        left = self.left[tree, np.maximum(head, 0)]
+        side = np.where(head == ROOT, 2, node > head)
+        return side, np.where(side == 1, rank - left, np.where(side == 0, left - 1 - rank, 0))
+
+    def blanks(self, empty: np.ndarray) -> np.ndarray:
+        """The dependents of each token that are ``empty``, shape (C, N): by their ranks, as bits of a number."""
+        bits = np.zeros(self.heads.shape, np.int64)
+        tree, node = np.nonzero(empty & (self.heads >= 0))
+        np.bitwise_or.at(bits, (tree, self.heads[tree, node]), 1 << self.rank[tree, node])
+        return bits
+
     def levels(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield (tree, node) index arrays: all leaves, then all nodes whose dependents have come, and so on."""
         waiting = self.arity.copy()

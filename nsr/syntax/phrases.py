@@ -22,7 +22,7 @@ import numpy as np
 from lark import Lark
 from lark.exceptions import LarkError
 
-from nsr.arrays import unique_rows
+from nsr.arrays import set_bits, unique_rows
 from nsr.errors import ExportError
 from nsr.semantics.execution import Layout
 from nsr.semantics.lexicon import Signature
@@ -58,16 +58,14 @@ def observe(symbols: np.ndarray, heads: np.ndarray, empty: np.ndarray) -> Places
     """
     layout = Layout.of(heads)
     tree, node = np.nonzero(heads >= 0)
-    blanks = np.zeros(heads.shape, np.int64)  # a bit for each dependent without value
-    np.add.at(blanks, (tree, heads[tree, node]), empty[tree, node].astype(np.int64) << layout.rank[tree, node])
-    rows = np.stack([symbols, layout.left, layout.arity - layout.left, blanks, empty], axis=2).reshape(-1, 5)
+    rows = np.stack([symbols, layout.left, layout.arity - layout.left, layout.blanks(empty), empty], axis=2).reshape(
+        -1, 5
+    )
     first, number = unique_rows(rows)
     number = number.reshape(heads.shape)
     units = [
-        Unit(
-            symbol, Signature(left, right, tuple(rank for rank in range(left + right) if bits >> rank & 1), bool(none))
-        )
-        for symbol, left, right, bits, none in rows[first].tolist()
+        Unit(symbol, Signature(left, right, set_bits(blanks), bool(none)))
+        for symbol, left, right, blanks, none in rows[first].tolist()
     ]
     filled = np.stack([number[tree, heads[tree, node]], layout.rank[tree, node], number[tree, node]], axis=1)
     places: dict[Place | None, set[Unit]] = defaultdict(set)

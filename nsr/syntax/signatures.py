@@ -96,12 +96,9 @@ class DependencyGrammar:
             weights: weight of each tree, shape (C,).
             share: a class is accepted if it fills at least this share of the slot's occurrences.
         """
-        layout = Layout.of(heads)
         tree, node = np.nonzero(heads >= 0)
         head = heads[tree, node]
-        side = (node > head).astype(np.int64)
-        rank, left = layout.rank[tree, node], layout.left[tree, head]
-        place = np.where(side == 1, rank - left, left - 1 - rank)
+        side, place = Layout.of(heads).slots(tree, node)
         classes = self.class_of[symbols]
         seen: dict[Slot, dict[int, float]] = defaultdict(lambda: defaultdict(float))
         rows = np.stack([classes[tree, head], side, place, classes[tree, node]], axis=1)
