@@ -7,7 +7,9 @@ https://arxiv.org/abs/2210.01603.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from safetensors import torch as safetensors
 from nsr.arrays import draw
 from nsr.errors import ConfigError, InputError, RunError
 from nsr.gss import GSS
-from nsr.learning.config import Config
+from nsr.learning.config import MOST, Config
 from nsr.learning.deduction import ANSWERS_WIDTH, Deduction, Modules, answers, deduce, execute
 from nsr.learning.grounding import ground
 from nsr.learning.knowledge import given_lexicon, gold_names, token_perception
@@ -49,12 +51,13 @@ from nsr.semantics.induction import Space
 from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
 from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import Type, primitive_set
+from nsr.semantics.programs import MAX_NUMBER
 from nsr.semantics.values import MISSING, MISSING_ID, Value
 from nsr.syntax.own import OwnSyntax
 from nsr.syntax.parser import GoldTrees, Parser
 from nsr.syntax.scorer import FEATURES
 from nsr.syntax.signatures import DependencyGrammar
-from nsr.tasks.task import Task, Tokens
+from nsr.tasks.task import Examples, Task, Tokens
 
 MAX_UNITS = 2**27  # of the parser's tables, which have some for each symbol
 Input = str | Sequence[str] | Pictures | Sequence[np.ndarray] | Sequence[Any]
@@ -174,12 +177,15 @@ class NSR:
             start: continue at this position with the modules there are, instead of beginning anew.
 
         Raises:
-            InputError: there are no examples, not as many outputs as inputs, or an empty sentence.
+            InputError: there are no examples, not as many outputs as inputs, an empty sentence, or an output that is
+                no value of the primitives.
         """
+        _require_list(inputs)
         if len(inputs) != len(outputs):
             raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
         drawn = self._drawn(inputs)
-        pairs = [(self.encode(inputs[index]), self._value(outputs[index])) for index in drawn]
+        sentences = self.encode_all([inputs[index] for index in drawn])
+        pairs = [(each, self._value(outputs[index], index)) for index, each in zip(drawn, sentences, strict=True)]
         if self._perception is None:
             pairs = list(dict.fromkeys(pairs))
         if not pairs:
@@ -344,7 +350,7 @@ class NSR:
         elif isinstance(inputs, PackedPictures):
             lengths = inputs.lengths
         else:
-            lengths = np.array([len(self.encode(each)) for each in inputs], np.int64)
+            lengths = np.array([len(self.tokens(each)) for each in inputs], np.int64)
         drawn: list[int] = draw(lengths, learning.examples, self.seed, learning.spread).tolist()
         return drawn
 
@@ -363,6 +369,38 @@ class NSR:
         return chosen
 
     def encode(self, sentence: Input) -> Any:
+        """A sentence as the model's input: as :meth:`tokens`, or the images that the task shows of text.
+
+        Raises:
+            InputError: it is empty, or the task cannot read it.
+        """
+        return self.encode_all([sentence])[0]
+
+    def encode_all(self, sentences: Sequence[Input]) -> list[Any]:
+        """Several sentences as :meth:`encode`; the images of their text are drawn together.
+
+        Raises:
+            InputError: one is empty, or the task cannot read it.
+        """
+        found = [self.tokens(each) for each in sentences]
+        typed = [place for place, each in enumerate(sentences) if isinstance(each, str)]
+        if typed:
+            seen = self.examples([found[place] for place in typed], [None] * len(typed)).inputs
+            for place, each in zip(typed, seen, strict=True):
+                found[place] = each
+        return found
+
+    def examples(self, sentences: Sequence[Any], outputs: Sequence[Value]) -> Examples:
+        """Sentences, as of :meth:`tokens`, and their outputs as the task shows them to this model.
+
+        Raises:
+            InputError: a sentence is not in the task's language.
+        """
+        if self.task is None:
+            return Examples(sentences, outputs)
+        return self.task.examples(sentences, outputs, self.seed)
+
+    def tokens(self, sentence: Input) -> Any:
         """A sentence as tokens: text as the task (if any) reads it, tokens, images and all else as they are.
 
         Raises:
@@ -379,18 +417,24 @@ class NSR:
             raise InputError("empty sentence")
         return tokens
 
-    def _value(self, output: Any) -> Value:
+    def _value(self, output: Any, place: int) -> Value:
+        """The output of the pair at this place, from 0, as a value of programs.
+
+        Raises:
+            InputError: it is none; the message has the number of the pair.
+        """
         if self.primitives.value_type is Type.LIST:
-            return tuple(output.split()) if isinstance(output, str) else tuple(output)
-        return output
+            return _list(output, f"pair {place + 1}")
+        return _number(output, f"pair {place + 1}")
 
     def predict(self, inputs: Sequence[Input]) -> list[Value | None]:
         """The value of each sentence; None where no derivation was found, never a guess.
 
         Raises:
-            InputError: a sentence is empty or has an unknown word.
+            InputError: a sentence is empty or has an unknown word, or there is one instead of a list.
         """
-        found = self.derive([self.encode(sentence) for sentence in inputs])
+        _require_list(inputs)
+        found = self.derive(self.encode_all(inputs))
         values = self.modules.executor.values
         return [None if result == MISSING_ID else values[result] for result in found.results.tolist()]
 
@@ -405,12 +449,13 @@ class NSR:
             count: so many values of each at most.
 
         Raises:
-            ConfigError: the count is less than 1.
-            InputError: a sentence is empty or has an unknown word.
+            ConfigError: the count is less than 1, or more than ``beam`` may be.
+            InputError: a sentence is empty or has an unknown word, or there is one instead of a list.
         """
-        if count < 1:
-            raise ConfigError(f"the number of answers must be 1 or more, not {count}")
-        encoded = [self.encode(sentence) for sentence in inputs]
+        if not 1 <= count <= MOST["beam"]:
+            raise ConfigError(f"the number of answers must be from 1 to {MOST['beam']}, not {count}")
+        _require_list(inputs)
+        encoded = self.encode_all(inputs)
         best, found = self.derive(encoded), answers(self.modules, encoded, max(ANSWERS_WIDTH, count))
         values, top = self.modules.executor.values, []
         for of_input, value, row in zip(found, best.results.tolist(), best.row.tolist(), strict=True):
@@ -539,6 +584,30 @@ class NSR:
         parser.license(grammar if same else licensed)
         model._modules = Modules(perception, parser, lexicon, Executor(model.config.learning.max_length))
         return model
+
+
+def _require_list(inputs: Sequence[Input]) -> None:
+    """Refuse one sentence where several are expected: its letters are no sentences."""
+    if isinstance(inputs, str):
+        raise InputError(f"{inputs!r} is one sentence; give a list of sentences")
+
+
+def _list(output: Any, place: str) -> Tokens:
+    """An output of list primitives; text is split at white space."""
+    with suppress(TypeError):
+        tokens = tuple(output.split() if isinstance(output, str) else output)
+        if all(isinstance(token, str) for token in tokens):
+            return tokens
+    raise InputError(f"{place}: the output must be text or a list of text; primitives 'int' are for numbers")
+
+
+def _number(output: Any, place: str) -> int:
+    """An output of number primitives."""
+    with suppress(TypeError):
+        number = index(output)
+        if not isinstance(output, bool) and 0 <= number <= MAX_NUMBER:
+            return number
+    raise InputError(f"{place}: the output must be a whole number, 0 or more, of at most 18 digits")
 
 
 def show(value: Value | None) -> str:

@@ -372,8 +372,8 @@ def test_no_answer_has_no_log_probability(ignorant, capsys):
     assert capsys.readouterr().out == "[]\n"
 
 
-@pytest.mark.parametrize("count", ["0", "-1", "many"])
-def test_predict_refuses_to_print_no_answers(count, trained, refused):
+@pytest.mark.parametrize("count", ["0", "-1", "many", "9000000000000000000"])
+def test_predict_refuses_to_print_no_answers_or_too_many(count, trained, refused):
     assert "must be" in refused("predict", trained, "jump", "--top", count)
 
 
