@@ -105,8 +105,8 @@ def train(
             return _finished(run, model, tell)
         data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
         by_word = data.train.gold is None and not own_perception
-        if by_word and not model.config.knowledge.literals and from_run is None:
-            require_known_words(data.train, data.test)
+        if by_word:
+            require_known_words(model, data.train, data.test)
         if made.own:
             for line in notes(data.train, model.config.knowledge):
                 tell(line)

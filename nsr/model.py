@@ -180,17 +180,7 @@ class NSR:
             InputError: there are no examples, not as many outputs as inputs, an empty sentence, or an output that is
                 no value of the primitives.
         """
-        _require_list(inputs)
-        if len(inputs) != len(outputs):
-            raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
-        drawn = self._drawn(inputs)
-        sentences = self.encode_all([inputs[index] for index in drawn])
-        pairs = [(each, self._value(outputs[index], index)) for index, each in zip(drawn, sentences, strict=True)]
-        if self._perception is None:
-            pairs = list(dict.fromkeys(pairs))
-        if not pairs:
-            raise InputError("no examples to learn from")
-        sentences, values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        sentences, values = self._pairs(inputs, outputs)
         if start is None:
             self._begin(sentences, values)
         elif isinstance(self.modules.perception, ImagePerception):
@@ -211,6 +201,34 @@ class NSR:
         if isinstance(self.modules.perception, ImagePerception):
             self.modules.perception.look(self.config.images.views)
         return self
+
+    def vocabulary(self, inputs: Sequence[Input], outputs: Sequence[Any]) -> TokenPerception:
+        """The words that :meth:`fit` would know of these examples, besides those of the model that it builds on.
+
+        Raises:
+            InputError: as of :meth:`fit`.
+        """
+        return self._words(*self._pairs(inputs, outputs))
+
+    def _pairs(self, inputs: Sequence[Input], outputs: Sequence[Any]) -> tuple[list[Any], list[Value]]:
+        """The sentences and the values to look at, without repeats if they are of words; errors as of :meth:`fit`."""
+        _require_list(inputs)
+        if len(inputs) != len(outputs):
+            raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
+        drawn = self._drawn(inputs)
+        sentences = self.encode_all([inputs[index] for index in drawn])
+        pairs = [(each, self._value(outputs[index], index)) for index, each in zip(drawn, sentences, strict=True)]
+        if self._perception is None:
+            pairs = list(dict.fromkeys(pairs))
+        if not pairs:
+            raise InputError("no examples to learn from")
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def _words(self, sentences: list[Tokens], values: list[Value]) -> TokenPerception:
+        """The perception of the words of these examples, and of those of the model that this one builds on."""
+        if self._base is not None:
+            return words_of(self._base.modules.perception).extended(sentences)
+        return token_perception(sentences, values, self.config.knowledge)
 
     def assemble(self, lexicon: Lexicon) -> NSR:
         """Know these programs without learning anything; where the lexicon licenses several trees, chance decides.
@@ -234,6 +252,8 @@ class NSR:
 
     def _begin(self, sentences: list[Any], values: list[Value]) -> None:
         """Modules that know nothing."""
+        self.learned_from.clear()
+        self._syntax = None
         if isinstance(sentences[0], Pictures):
             if self._base is not None:
                 raise ConfigError(NO_IMAGES)
@@ -241,7 +261,6 @@ class NSR:
                 raise ConfigError("images of a task are read by its own perception; leave out perception")
             self._ground(sentences, values)
             return
-        self._syntax = None
         perception: Perception
         literals: set[str] = set()
         if self._perception is None:
@@ -251,7 +270,6 @@ class NSR:
             perception = self._perception
         if self.primitives.value_type is Type.LIST:
             self.constants = tuple(sorted({token for value in values for token in value} - literals))
-        self.learned_from.clear()
         self._require_syntax(perception, sentences)
         if self._base is not None:
             self._modules = self._extend(self._base.modules, sentences)

@@ -1,6 +1,7 @@
 """Own pairs: files, the runs they make, what is told about them, and own primitives."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -188,6 +189,31 @@ def test_words_of_the_test_that_training_lacks_are_found_before_training(files, 
     message = "nsr: test pair 3: no training input has the word 'or'"
     assert refused("train", "pairs", *files, "--out", "run").startswith(message)
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--from", "run"), "no training input has the word 'or'; add some, or --literals if words denote themselves$"),
+        (("--literals",), "no training input has the word 'or'; add some$"),
+        (("--examples", "1"), r"no training input that is drawn has the word '\w+'; raise --examples$"),
+    ],
+    ids=["on a base", "literals that are none", "drawn"],
+)
+def test_words_that_could_not_be_read_are_found_before_training(options, message, workplace, refused, monkeypatch):
+    monkeypatch.setattr(nsr.NSR, "fit", lambda *args: pytest.fail("was trained"))
+    write(Path("train.tsv"), [("pink", "PINK"), ("grey", "GREY")])
+    write(Path("test.tsv"), [("pink grey or", "PINK")])
+    refusal = refused("train", "pairs", "--train", "train.tsv", "--test", "test.tsv", *options, "--out", "new")
+    assert re.fullmatch(f"nsr: test pair 1: {message}", refusal)
+
+
+def test_words_of_the_test_may_be_those_of_the_base(workplace):
+    write(Path("train.tsv"), [("pink", "PINK"), ("pink twice", "PINK PINK")])
+    write(Path("test.tsv"), [("pink and red", "PINK RED")])
+    command = ["train", "pairs", "--train", "train.tsv", "--test", "test.tsv", "--from", "run", "--out", "new"]
+    assert main(command) == 0
+    assert nsr.load("new").metrics["test"]["accuracy"] == 100.0
 
 
 def test_there_is_no_data_to_generate_fetch_or_verify(tmp_path, refused):
