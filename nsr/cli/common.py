@@ -6,6 +6,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nsr.errors import InputError, NSRError, did_you_mean
@@ -74,6 +75,13 @@ def truth(text: str) -> bool:
     if text not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"must be true or false, not {text!r}")
     return text == "true"
+
+
+def path(text: str) -> Path:
+    """The name of a file or a folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be a name; the folder you are in is .")
+    return Path(text)
 
 
 def add_option(group: argparse._ArgumentGroup, name: str, default: Any, description: str) -> None:
