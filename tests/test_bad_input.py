@@ -392,6 +392,36 @@ def test_options_of_a_task_are_of_their_kind(options):
         make_task("hint", **options)
 
 
+@pytest.mark.parametrize("name", ["dropout", "smoothing"])
+def test_shares_are_at_most_one(name):
+    with pytest.raises(ConfigError, match=f"option '{name}' must be from 0 to 1, not 2.0"):
+        Config.of(**{name: 2})
+
+
+@pytest.mark.parametrize("name", ["image_batch", "views", "decoded", "least"])
+def test_numbers_of_what_is_looked_at_are_not_zero(name):
+    with pytest.raises(ConfigError, match=f"option '{name}' must be 1 or more, not 0"):
+        Config.of(**{name: 0})
+
+
+def test_options_of_a_task_may_be_paths(tmp_path):
+    task = make_task("hint", input="images", symbols=tmp_path / "s.npz")
+    assert json.loads(json.dumps(task.assumptions()))["symbols"] == str(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "message"),
+    [
+        ("scan", {"concept": "x"}, "task 'scan' has no option 'concept'; known options: word_order"),
+        ("hint", {"train": "a.tsv"}, "task 'hint' has no option 'train'; known options: input, concept, "),
+        ("scan", {"nosuch": 1}, "unknown option 'nosuch'; known options: "),
+    ],
+)
+def test_options_of_another_task_are_refused(task, options, message):
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        nsr.train(task, **options)
+
+
 def test_images_are_trained_on_for_some_steps():
     """One cycle of the learning rate has no fewer."""
     with pytest.raises(ConfigError, match="option 'image_steps' must be 10 or more, not 5"):
@@ -522,6 +552,11 @@ def test_a_target_that_does_not_exist_is_named(arguments):
     done = fuzz(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: unknown target 'nosuch'; known targets: programs")
+
+
+def test_a_case_that_does_not_exist_is_named():
+    done = fuzz("--replay", "nosuch/runs-0")
+    assert (done.returncode, done.stderr) == (2, "error: nosuch/runs-0 does not exist\n")
 
 
 @pytest.mark.slow
