@@ -181,6 +181,21 @@ def test_what_cannot_be_matched_in_time_is_no_pattern(text, message):
         OwnSyntax.of(f"start: WORD -> word\nWORD: {text}", "my.lark")
 
 
+@pytest.mark.parametrize("depth", [200, 250, 300, 2000])
+@pytest.mark.parametrize("begin", ["(?=", "(?!", "(?:b|"])
+def test_deep_patterns_are_refused_when_the_grammar_is_read(begin, depth):
+    text = f"start: WORD -> word\nWORD: /{begin * depth}a+b*{')' * depth}a+b*/"
+    with pytest.raises(DataError, match=r"my\.lark: "):
+        OwnSyntax.of(text, "my.lark")
+
+
+@pytest.mark.parametrize("depth", [101, 400])
+def test_patterns_are_only_so_deep(depth):
+    assert pattern(f"{'(?=' * 98}a+b*{')' * 98}a+b*").matches("aab")
+    with pytest.raises(PatternError, match="more than 100 parts inside each other"):
+        pattern(f"{'(?=' * depth}a+b*{')' * depth}a+b*")
+
+
 def test_a_back_reference_cannot_be_matched():
     with pytest.raises(PatternError, match="back reference"):
         pattern(r"(a|b)\1")

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -497,6 +498,18 @@ def real(items: tuple[str, ...]) -> float:
     return 0.5
 
 
+def listed(items: [str]) -> tuple[str, ...]:
+    return items
+
+
+def member(items: "re.nothing") -> tuple[str, ...]:
+    return items
+
+
+def unclosed(items: "list[") -> tuple[str, ...]:  # noqa: F722
+    return items
+
+
 @pytest.mark.parametrize(
     ("name", "functions", "base", "message"),
     [
@@ -513,6 +526,11 @@ def real(items: tuple[str, ...]) -> float:
         ("new", [untyped], "list", "'items' of 'untyped' must be annotated as str, int, tuple"),
         ("new", [mistyped], "list", "an annotation of 'mistyped' cannot be read"),
         ("new", [real], "list", "'return' of 'real' must be annotated"),
+        ("new", [listed], "list", "'items' of 'listed' must be annotated"),
+        ("new", [member], "list", "an annotation of 'member' cannot be read"),
+        ("new", [unclosed], "list", "an annotation of 'unclosed' cannot be read"),
+        ("new", [max], "list", "an annotation of 'max' cannot be read"),
+        ("new", [partial(f)], "list", "functools.partial(<function f at "),
     ],
 )
 def test_what_cannot_be_registered(name, functions, base, message, own_primitives):
