@@ -57,7 +57,8 @@ def generate(task: str, out: Path, *, split: str | None = None, seed: int = 0, f
         the number of examples of each file.
 
     Raises:
-        ConfigError: there is no such task or split, or one of the files exists and is not to be overwritten.
+        ConfigError: there is no such task or split, or one of the files exists and is not to be overwritten, or is a
+            folder.
         DataError: the folder cannot be written; what there was stays as it was.
     """
     made = _published(task)
@@ -65,6 +66,9 @@ def generate(task: str, out: Path, *, split: str | None = None, seed: int = 0, f
     taken = [out / name for name in (*map(_tsv, PARTS), LISTING) if (out / name).exists()]
     if taken and not force:
         raise ConfigError(f"{taken[0]} exists; overwrite it with --force, or choose another folder")
+    for path in taken:
+        if path.is_dir():
+            raise ConfigError(f"{path} is a folder; remove it, or choose another folder")
     data = made.load(split, seed=seed)
     parts = {part: examples for part in PARTS if (examples := getattr(data, part)) is not None}
     contents = {_tsv(part): _to_tsv(made, examples) for part, examples in parts.items()}

@@ -24,6 +24,7 @@ from nsr._version import __version__
 from nsr.arrays import draw
 from nsr.devices import check_device, processes, rank
 from nsr.errors import ConfigError, RunError
+from nsr.learning.config import Config, flat
 from nsr.model import NSR
 from nsr.perception.images import ImagePerception
 from nsr.perception.perception import Perception
@@ -105,8 +106,8 @@ def train(
             return _finished(run, model, tell)
         data = made.load(split, seed=seed, data_dir=None if data_dir is None else Path(data_dir))
         by_word = data.train.gold is None and not own_perception
-        if by_word and not model.config.knowledge.literals and from_run is None:
-            require_known_words(data.train, data.test)
+        if by_word:
+            require_known_words(model, data.train, data.test)
         if made.own:
             for line in notes(data.train, model.config.knowledge):
                 tell(line)
@@ -133,7 +134,8 @@ def _finished(run: Run, model: NSR, tell: Callable[[str], None]) -> NSR:
 
 def untrained(task: str, seed: int, settings: Mapping[str, Any]) -> NSR:
     """A model that is to learn a task, with its defaults and these settings; errors as of :func:`train`."""
-    names = {each.name for each in fields(TASKS[task])} if task in TASKS else set()
+    of_tasks = {each.name for made in TASKS.values() for each in fields(made)} - flat(Config().to_json()).keys()
+    names = of_tasks | ({each.name for each in fields(TASKS[task])} if task in TASKS else set())
     made = make_task(task, **{name: value for name, value in settings.items() if name in names})
     rest = {name: value for name, value in settings.items() if name not in names}
     return NSR(made.primitives, task=made, seed=seed, **{**made.settings, **rest})

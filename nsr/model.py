@@ -7,7 +7,9 @@ https://arxiv.org/abs/2210.01603.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from safetensors import torch as safetensors
 from nsr.arrays import draw
 from nsr.errors import ConfigError, InputError, RunError
 from nsr.gss import GSS
-from nsr.learning.config import Config
+from nsr.learning.config import MOST, Config
 from nsr.learning.deduction import ANSWERS_WIDTH, Deduction, Modules, answers, deduce, execute
 from nsr.learning.grounding import ground
 from nsr.learning.knowledge import given_lexicon, gold_names, token_perception
@@ -49,12 +51,13 @@ from nsr.semantics.induction import Space
 from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
 from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import Type, primitive_set
+from nsr.semantics.programs import MAX_NUMBER
 from nsr.semantics.values import MISSING, MISSING_ID, Value
 from nsr.syntax.own import OwnSyntax
 from nsr.syntax.parser import GoldTrees, Parser
 from nsr.syntax.scorer import FEATURES
 from nsr.syntax.signatures import DependencyGrammar
-from nsr.tasks.task import Task, Tokens
+from nsr.tasks.task import Examples, Task, Tokens
 
 MAX_UNITS = 2**27  # of the parser's tables, which have some for each symbol
 Input = str | Sequence[str] | Pictures | Sequence[np.ndarray] | Sequence[Any]
@@ -174,17 +177,10 @@ class NSR:
             start: continue at this position with the modules there are, instead of beginning anew.
 
         Raises:
-            InputError: there are no examples, not as many outputs as inputs, or an empty sentence.
+            InputError: there are no examples, not as many outputs as inputs, an empty sentence, or an output that is
+                no value of the primitives.
         """
-        if len(inputs) != len(outputs):
-            raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
-        drawn = self._drawn(inputs)
-        pairs = [(self.encode(inputs[index]), self._value(outputs[index])) for index in drawn]
-        if self._perception is None:
-            pairs = list(dict.fromkeys(pairs))
-        if not pairs:
-            raise InputError("no examples to learn from")
-        sentences, values = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        sentences, values = self._pairs(inputs, outputs)
         if start is None:
             self._begin(sentences, values)
         elif isinstance(self.modules.perception, ImagePerception):
@@ -205,6 +201,34 @@ class NSR:
         if isinstance(self.modules.perception, ImagePerception):
             self.modules.perception.look(self.config.images.views)
         return self
+
+    def vocabulary(self, inputs: Sequence[Input], outputs: Sequence[Any]) -> TokenPerception:
+        """The words that :meth:`fit` would know of these examples, besides those of the model that it builds on.
+
+        Raises:
+            InputError: as of :meth:`fit`.
+        """
+        return self._words(*self._pairs(inputs, outputs))
+
+    def _pairs(self, inputs: Sequence[Input], outputs: Sequence[Any]) -> tuple[list[Any], list[Value]]:
+        """The sentences and the values to look at, without repeats if they are of words; errors as of :meth:`fit`."""
+        _require_list(inputs)
+        if len(inputs) != len(outputs):
+            raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")
+        drawn = self._drawn(inputs)
+        sentences = self.encode_all([inputs[index] for index in drawn])
+        pairs = [(each, self._value(outputs[index], index)) for index, each in zip(drawn, sentences, strict=True)]
+        if self._perception is None:
+            pairs = list(dict.fromkeys(pairs))
+        if not pairs:
+            raise InputError("no examples to learn from")
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def _words(self, sentences: list[Tokens], values: list[Value]) -> TokenPerception:
+        """The perception of the words of these examples, and of those of the model that this one builds on."""
+        if self._base is not None:
+            return words_of(self._base.modules.perception).extended(sentences)
+        return token_perception(sentences, values, self.config.knowledge)
 
     def assemble(self, lexicon: Lexicon) -> NSR:
         """Know these programs without learning anything; where the lexicon licenses several trees, chance decides.
@@ -228,6 +252,8 @@ class NSR:
 
     def _begin(self, sentences: list[Any], values: list[Value]) -> None:
         """Modules that know nothing."""
+        self.learned_from.clear()
+        self._syntax = None
         if isinstance(sentences[0], Pictures):
             if self._base is not None:
                 raise ConfigError(NO_IMAGES)
@@ -235,7 +261,6 @@ class NSR:
                 raise ConfigError("images of a task are read by its own perception; leave out perception")
             self._ground(sentences, values)
             return
-        self._syntax = None
         perception: Perception
         literals: set[str] = set()
         if self._perception is None:
@@ -245,7 +270,6 @@ class NSR:
             perception = self._perception
         if self.primitives.value_type is Type.LIST:
             self.constants = tuple(sorted({token for value in values for token in value} - literals))
-        self.learned_from.clear()
         self._require_syntax(perception, sentences)
         if self._base is not None:
             self._modules = self._extend(self._base.modules, sentences)
@@ -344,7 +368,7 @@ class NSR:
         elif isinstance(inputs, PackedPictures):
             lengths = inputs.lengths
         else:
-            lengths = np.array([len(self.encode(each)) for each in inputs], np.int64)
+            lengths = np.array([len(self.tokens(each)) for each in inputs], np.int64)
         drawn: list[int] = draw(lengths, learning.examples, self.seed, learning.spread).tolist()
         return drawn
 
@@ -363,6 +387,38 @@ class NSR:
         return chosen
 
     def encode(self, sentence: Input) -> Any:
+        """A sentence as the model's input: as :meth:`tokens`, or the images that the task shows of text.
+
+        Raises:
+            InputError: it is empty, or the task cannot read it.
+        """
+        return self.encode_all([sentence])[0]
+
+    def encode_all(self, sentences: Sequence[Input]) -> list[Any]:
+        """Several sentences as :meth:`encode`; the images of their text are drawn together.
+
+        Raises:
+            InputError: one is empty, or the task cannot read it.
+        """
+        found = [self.tokens(each) for each in sentences]
+        typed = [place for place, each in enumerate(sentences) if isinstance(each, str)]
+        if typed:
+            seen = self.examples([found[place] for place in typed], [None] * len(typed)).inputs
+            for place, each in zip(typed, seen, strict=True):
+                found[place] = each
+        return found
+
+    def examples(self, sentences: Sequence[Any], outputs: Sequence[Value]) -> Examples:
+        """Sentences, as of :meth:`tokens`, and their outputs as the task shows them to this model.
+
+        Raises:
+            InputError: a sentence is not in the task's language.
+        """
+        if self.task is None:
+            return Examples(sentences, outputs)
+        return self.task.examples(sentences, outputs, self.seed)
+
+    def tokens(self, sentence: Input) -> Any:
         """A sentence as tokens: text as the task (if any) reads it, tokens, images and all else as they are.
 
         Raises:
@@ -379,18 +435,24 @@ class NSR:
             raise InputError("empty sentence")
         return tokens
 
-    def _value(self, output: Any) -> Value:
+    def _value(self, output: Any, place: int) -> Value:
+        """The output of the pair at this place, from 0, as a value of programs.
+
+        Raises:
+            InputError: it is none; the message has the number of the pair.
+        """
         if self.primitives.value_type is Type.LIST:
-            return tuple(output.split()) if isinstance(output, str) else tuple(output)
-        return output
+            return _list(output, f"pair {place + 1}")
+        return _number(output, f"pair {place + 1}")
 
     def predict(self, inputs: Sequence[Input]) -> list[Value | None]:
         """The value of each sentence; None where no derivation was found, never a guess.
 
         Raises:
-            InputError: a sentence is empty or has an unknown word.
+            InputError: a sentence is empty or has an unknown word, or there is one instead of a list.
         """
-        found = self.derive([self.encode(sentence) for sentence in inputs])
+        _require_list(inputs)
+        found = self.derive(self.encode_all(inputs))
         values = self.modules.executor.values
         return [None if result == MISSING_ID else values[result] for result in found.results.tolist()]
 
@@ -405,12 +467,13 @@ class NSR:
             count: so many values of each at most.
 
         Raises:
-            ConfigError: the count is less than 1.
-            InputError: a sentence is empty or has an unknown word.
+            ConfigError: the count is less than 1, or more than ``beam`` may be.
+            InputError: a sentence is empty or has an unknown word, or there is one instead of a list.
         """
-        if count < 1:
-            raise ConfigError(f"the number of answers must be 1 or more, not {count}")
-        encoded = [self.encode(sentence) for sentence in inputs]
+        if not 1 <= count <= MOST["beam"]:
+            raise ConfigError(f"the number of answers must be from 1 to {MOST['beam']}, not {count}")
+        _require_list(inputs)
+        encoded = self.encode_all(inputs)
         best, found = self.derive(encoded), answers(self.modules, encoded, max(ANSWERS_WIDTH, count))
         values, top = self.modules.executor.values, []
         for of_input, value, row in zip(found, best.results.tolist(), best.row.tolist(), strict=True):
@@ -539,6 +602,30 @@ class NSR:
         parser.license(grammar if same else licensed)
         model._modules = Modules(perception, parser, lexicon, Executor(model.config.learning.max_length))
         return model
+
+
+def _require_list(inputs: Sequence[Input]) -> None:
+    """Refuse one sentence where several are expected: its letters are no sentences."""
+    if isinstance(inputs, str):
+        raise InputError(f"{inputs!r} is one sentence; give a list of sentences")
+
+
+def _list(output: Any, place: str) -> Tokens:
+    """An output of list primitives; text is split at white space."""
+    with suppress(TypeError):
+        tokens = tuple(output.split() if isinstance(output, str) else output)
+        if all(isinstance(token, str) for token in tokens):
+            return tokens
+    raise InputError(f"{place}: the output must be text or a list of text; primitives 'int' are for numbers")
+
+
+def _number(output: Any, place: str) -> int:
+    """An output of number primitives."""
+    with suppress(TypeError):
+        number = index(output)
+        if not isinstance(output, bool) and 0 <= number <= MAX_NUMBER:
+            return number
+    raise InputError(f"{place}: the output must be a whole number, 0 or more, of at most 18 digits")
 
 
 def show(value: Value | None) -> str:

@@ -22,24 +22,28 @@ def notes(train: Examples, knowledge: KnowledgeConfig) -> list[str]:
     return [*_contradictions(train), *_hints(train, knowledge)]
 
 
-def require_known_words(train: Examples, test: Examples) -> None:
-    """Refuse test inputs that have words which training lacks.
+def require_known_words(model: NSR, train: Examples, test: Examples) -> None:
+    """Refuse test inputs that have words which a model could not read after this training.
 
     Raises:
-        InputError: the message names the first such word.
+        InputError: the message names the first such word; or as of :meth:`NSR.vocabulary`.
     """
-    missing = {word for tokens in test.inputs for word in tokens}
-    for tokens in train.inputs:
-        if not missing:
-            return
-        missing.difference_update(tokens)
+    known = model.vocabulary(train.inputs, train.outputs)
+    if known.literal is not None:
+        return
+    words = set(known.words)
     for number, tokens in enumerate(test.inputs, start=1):
         for word in tokens:
-            if word in missing:
-                raise InputError(
-                    f"test pair {number}: no training input has the word {word!r}; add some, or --literals if words "
-                    "denote themselves"
-                )
+            if word not in words:
+                raise InputError(f"test pair {number}: {_missing(word, model, train)}")
+
+
+def _missing(word: str, model: NSR, train: Examples) -> str:
+    """Why a model would not know a word, and what to do."""
+    if any(word in tokens for tokens in train.inputs):
+        return f"no training input that is drawn has the word {word!r}; raise --examples"
+    advice = "" if model.config.knowledge.literals else ", or --literals if words denote themselves"
+    return f"no training input has the word {word!r}; add some{advice}"
 
 
 def review(model: NSR, train: Examples) -> dict[str, Any]:

@@ -6,6 +6,7 @@ be edited by hand: its parser checks it, and :func:`edit_notice` says that it is
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -39,9 +40,16 @@ def write_file(path: Path, content: bytes) -> None:
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files under hidden names and, when all are whole, rename them in this order.
 
-    An error leaves what there was. What a kill may leave are hidden files, which the next writing of the same files
-    takes over. Of several processes that write the same files, one waits for the other.
+    An error leaves what there was, unless it is in the renaming itself, which only a fault of the file system can stop
+    halfway. What that or a kill may leave are hidden files, which the next writing of the same files takes over. Of
+    several processes that write the same files, one waits for the other.
+
+    Raises:
+        OSError: a file cannot be written, or is a folder.
     """
+    for path in (folder / name for name in files):
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(errno.EISDIR, f"{path} is a folder; choose another name", str(path))
     written: list[Path] = []
     with ExitStack() as opened:
         try:

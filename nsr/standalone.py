@@ -15,7 +15,7 @@ from lark.exceptions import UnexpectedInput
 
 # What is typed is read with the first, a pattern, replaced by the second.
 REWRITE = ()
-LONGEST, LARGEST = 10_000, 10**18  # longer lists and larger numbers are no values
+LONGEST, LARGEST = 10_000, 10**18 - 1  # longer lists and larger numbers are no values
 FUNCTIONS = {  # x(0), x(1), ... are the arguments
     "cons": lambda x: limited((x(0), *x(1))),
     "car": lambda x: x(0)[0],

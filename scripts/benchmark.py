@@ -11,8 +11,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from nsr.cli.common import whole
 from nsr.errors import NSRError
-from nsr.reports.benchmark import QUICK, SPLITS, BenchmarkConfig, benchmark, write_report
+from nsr.reports.benchmark import PLOTTED, QUICK, SPLITS, BenchmarkConfig, benchmark, write_report
 from nsr.reports.plots import require_matplotlib
 
 
@@ -20,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", choices=SPLITS, default="scan", help="what is measured (default scan)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=whole, default=0)
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="read the official files below this folder")
     parser.add_argument("--repeats", type=int, metavar="N", help="runs behind each figure (default 5)")
     parser.add_argument("--skip-reference", action="store_true", help="no LSTM, hence no ratios")
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.repeats is not None:
         settings["repeats"] = given.repeats
     try:
-        if given.out is not None:
+        if given.out is not None and given.task == PLOTTED:
             require_matplotlib()
         config = BenchmarkConfig(given.task, given.seed, given.data_dir, reference=not given.skip_reference, **settings)
         report = benchmark(config, lambda step: print(f"measuring: {step}", file=sys.stderr))

@@ -359,6 +359,7 @@ def main(arguments: list[str] | None = None) -> int:
             guided(given.targets[0], given.seed, given.cases, given.seconds, given.lost, given.outcome)
         from fuzz_targets import TARGETS
 
+        from nsr.files import read_given
         from nsr.reports.measurement import commit, write_outputs
         from nsr.runs import to_json
 
@@ -372,7 +373,7 @@ def main(arguments: list[str] | None = None) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 target = TARGETS[names[0]]
                 target.examples(Path(folder))
-                target.attempt(given.replay.read_bytes(), Path(folder))
+                target.attempt(read_given(given.replay), Path(folder))
             return 0
         total = sum(TARGETS[name].share for name in names)
         source, engine, outcomes = commit(), ENGINES[given.engine], []

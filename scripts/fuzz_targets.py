@@ -35,6 +35,7 @@ from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import parse_lexicon
 from nsr.semantics.notation import parse_program, to_notation, to_text
 from nsr.semantics.primitives import PRIMITIVES, Type
+from nsr.semantics.programs import MAX_NUMBER
 from nsr.syntax.own import OwnSyntax
 from nsr.tasks.pairs import outputs, parse_pairs
 from nsr.tasks.symbols import CLASSES, SIDE, load_symbols, read_image
@@ -171,13 +172,13 @@ def run_term(term, primitives, arity: int) -> None:
     to_notation(term)
     executor = Executor()
     if primitives.value_type is Type.INT:
-        values = (0, 3, 1000, 10**18)
+        values = (0, 3, 1000, MAX_NUMBER)
     else:
         values = ((), ("A", "b", "A"), ("A",) * 1000, ("A",) * 10_000)
     for place in range(len(values)):
         arguments = [values[(place + index) % len(values)] for index in range(arity)]
         value = executor.run(term, arguments, "A")
-        if (isinstance(value, tuple) and len(value) > 10_000) or (isinstance(value, int) and value > 10**18):
+        if (isinstance(value, tuple) and len(value) > 10_000) or (isinstance(value, int) and value > MAX_NUMBER):
             raise Wrong("a value is larger than the bound")
 
 

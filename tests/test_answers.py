@@ -102,8 +102,14 @@ def test_what_is_predicted_is_among_the_answers(model):
         assert value in [answer.value for answer in found] if value is not None else found == []
 
 
+def test_answers_asked_for_are_bounded(model):
+    assert len(model.predict_top(["a"], 10_000)) == 1
+    with pytest.raises(ConfigError, match="must be from 1 to 10000, not 10001"):
+        model.predict_top(["a"], 10_001)
+
+
 def test_no_answers_are_asked_for_or_from_no_words(model):
-    with pytest.raises(ConfigError, match="must be 1 or more, not 0"):
+    with pytest.raises(ConfigError, match="must be from 1 to 10000, not 0"):
         model.predict_top(["a"], 0)
     with pytest.raises(InputError, match="empty sentence"):
         model.predict_top(["a", ""], 2)

@@ -107,9 +107,9 @@ def test_numbers_multiplied_again_and_again_are_bounded():
     )
     power = lexicon.entries[2, 2].program
     executor = Executor()
-    assert executor.run(power, (10, 18)) == 10**18
-    assert executor.run(power, (10, 19)) is MISSING
-    assert executor.run(power, (10**18, 10**18)) is MISSING
+    assert executor.run(power, (10, 17)) == 10**17
+    assert executor.run(power, (10, 18)) is MISSING
+    assert executor.run(power, (MAX_NUMBER, MAX_NUMBER)) is MISSING
 
 
 def test_the_work_of_folds_is_bounded():
@@ -179,6 +179,21 @@ def test_a_word_that_takes_too_many_steps_is_refused():
 def test_what_cannot_be_matched_in_time_is_no_pattern(text, message):
     with pytest.raises(DataError, match=message):
         OwnSyntax.of(f"start: WORD -> word\nWORD: {text}", "my.lark")
+
+
+@pytest.mark.parametrize("depth", [200, 250, 300, 2000])
+@pytest.mark.parametrize("begin", ["(?=", "(?!", "(?:b|"])
+def test_deep_patterns_are_refused_when_the_grammar_is_read(begin, depth):
+    text = f"start: WORD -> word\nWORD: /{begin * depth}a+b*{')' * depth}a+b*/"
+    with pytest.raises(DataError, match=r"my\.lark: "):
+        OwnSyntax.of(text, "my.lark")
+
+
+@pytest.mark.parametrize("depth", [101, 400])
+def test_patterns_are_only_so_deep(depth):
+    assert pattern(f"{'(?=' * 98}a+b*{')' * 98}a+b*").matches("aab")
+    with pytest.raises(PatternError, match="more than 100 parts inside each other"):
+        pattern(f"{'(?=' * depth}a+b*{')' * depth}a+b*")
 
 
 def test_a_back_reference_cannot_be_matched():
@@ -392,6 +407,36 @@ def test_options_of_a_task_are_of_their_kind(options):
         make_task("hint", **options)
 
 
+@pytest.mark.parametrize("name", ["dropout", "smoothing"])
+def test_shares_are_at_most_one(name):
+    with pytest.raises(ConfigError, match=f"option '{name}' must be from 0 to 1, not 2.0"):
+        Config.of(**{name: 2})
+
+
+@pytest.mark.parametrize("name", ["image_batch", "views", "decoded", "least"])
+def test_numbers_of_what_is_looked_at_are_not_zero(name):
+    with pytest.raises(ConfigError, match=f"option '{name}' must be 1 or more, not 0"):
+        Config.of(**{name: 0})
+
+
+def test_options_of_a_task_may_be_paths(tmp_path):
+    task = make_task("hint", input="images", symbols=tmp_path / "s.npz")
+    assert json.loads(json.dumps(task.assumptions()))["symbols"] == str(tmp_path / "s.npz")
+
+
+@pytest.mark.parametrize(
+    ("task", "options", "message"),
+    [
+        ("scan", {"concept": "x"}, "task 'scan' has no option 'concept'; known options: word_order"),
+        ("hint", {"train": "a.tsv"}, "task 'hint' has no option 'train'; known options: input, concept, "),
+        ("scan", {"nosuch": 1}, "unknown option 'nosuch'; known options: "),
+    ],
+)
+def test_options_of_another_task_are_refused(task, options, message):
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        nsr.train(task, **options)
+
+
 def test_images_are_trained_on_for_some_steps():
     """One cycle of the learning rate has no fewer."""
     with pytest.raises(ConfigError, match="option 'image_steps' must be 10 or more, not 5"):
@@ -522,6 +567,11 @@ def test_a_target_that_does_not_exist_is_named(arguments):
     done = fuzz(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: unknown target 'nosuch'; known targets: programs")
+
+
+def test_a_case_that_does_not_exist_is_named():
+    done = fuzz("--replay", "nosuch/runs-0")
+    assert (done.returncode, done.stderr) == (2, "error: nosuch/runs-0 does not exist\n")
 
 
 @pytest.mark.slow

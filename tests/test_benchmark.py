@@ -199,6 +199,20 @@ def test_script_reports_errors_in_one_line(script: ModuleType, capsys: pytest.Ca
     assert [line.startswith("error: ") for line in errors] == [True, True]
 
 
+def test_script_refuses_seeds_that_are_none(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        script.main(["--seed", "-1"])
+    assert "argument --seed: must be a whole number, 0 or more" in capsys.readouterr().err
+
+
+def test_script_needs_matplotlib_only_for_plots(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = []
+    monkeypatch.setattr(script, "require_matplotlib", lambda: needed.append("matplotlib"))
+    for task in ("pcfg", "scan"):
+        assert script.main(["--task", task, "--data-dir", "/nowhere", "--out", "/nowhere"]) == 2
+        assert needed == ["matplotlib"] * (task == "scan")
+
+
 def test_script_help_has_commands_to_copy(script: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         script.main(["--help"])

@@ -372,8 +372,8 @@ def test_no_answer_has_no_log_probability(ignorant, capsys):
     assert capsys.readouterr().out == "[]\n"
 
 
-@pytest.mark.parametrize("count", ["0", "-1", "many"])
-def test_predict_refuses_to_print_no_answers(count, trained, refused):
+@pytest.mark.parametrize("count", ["0", "-1", "many", "9000000000000000000"])
+def test_predict_refuses_to_print_no_answers_or_too_many(count, trained, refused):
     assert "must be" in refused("predict", trained, "jump", "--top", count)
 
 
@@ -473,6 +473,8 @@ def test_explain_says_that_there_is_no_derivation(form, ignorant, capsys):
         (("jump", "--format", "png"), "nsr explain: argument --format: invalid choice: 'png'"),
         (("jump", "--notation", "odd"), "nsr explain: argument --notation: invalid choice: 'odd'"),
         (("jump", "--out", "/nosuch/tree.svg"), "nsr: /nosuch/tree.svg cannot be written: "),
+        (("jump", "--out", "."), "nsr: . cannot be written: . is a folder; choose another name"),
+        (("jump", "--out", "/"), "nsr: / cannot be written: / is a folder; choose another name"),
     ],
 )
 def test_explain_refuses(argv, message, trained, refused):
@@ -579,6 +581,23 @@ def test_an_edited_lexicon_is_used(run, capsys):
 )
 def test_the_command_refuses(argv, message, refused):
     assert refused(*argv).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train scan",
+        "train-baseline scan --model gru",
+        "explain run jump",
+        "export run",
+        "table scan",
+        "data generate scan",
+    ],
+)
+def test_the_name_of_an_output_is_not_empty(command, refused, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "argument --out: must be a name" in refused(*command.split(), "--out", "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_message_of_many_lines_is_shown_as_one(trained, refused):

@@ -435,6 +435,16 @@ def test_generate_writes_all_or_nothing(tmp_path, refused, monkeypatch):
     assert (tmp_path / "out" / "train.tsv").read_bytes() == b"old"
 
 
+@pytest.mark.parametrize("name", ["test.tsv", "validation.tsv"])
+def test_generate_leaves_what_there_is_where_a_file_is_a_folder(name, tmp_path, refused):
+    (tmp_path / name).mkdir()
+    (tmp_path / "train.tsv").write_bytes(b"old")
+    error = f"nsr: {tmp_path / name} is a folder; remove it, or choose another folder"
+    assert refused("generate", "scan", "--split", "length", "--out", tmp_path, "--force") == ("", error)
+    assert names(tmp_path) == sorted([name, "train.tsv"])
+    assert (tmp_path / "train.tsv").read_bytes() == b"old"
+
+
 def test_verify_names_generated_files_that_differ(tmp_path, refused):
     generate("scan", tmp_path, split="length", seed=7)
     (tmp_path / "test.tsv").write_bytes((tmp_path / "test.tsv").read_bytes() + b"hop\tI_HOP\n")

@@ -25,8 +25,9 @@ from nsr.semantics.execution import ABSENT
 from nsr.semantics.lexicon import Signature, parse_lexicon
 from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import PRIMITIVES, Primitive, PrimitiveSet, Type
+from nsr.semantics.programs import MAX_NUMBER
 from nsr.semantics.values import MISSING
-from nsr.standalone import FUNCTIONS, Machine, arguments
+from nsr.standalone import FUNCTIONS, LARGEST, Machine, arguments
 from nsr.syntax.phrases import ROOTS, Place, Unit, check_deterministic, merge, observe, probes, write_grammar
 from nsr.tasks import make_task
 from nsr.tasks.scan import commands
@@ -337,6 +338,10 @@ def test_the_script_knows_all_primitives_that_there_are():
     known = {each for made in PRIMITIVES.values() for each in made.primitives}
     assert known == exporting.SCRIPTED
     assert {each.name for each in known} - {"nil"} <= set(FUNCTIONS)
+
+
+def test_the_script_has_the_bound_of_numbers():
+    assert LARGEST == MAX_NUMBER
 
 
 def test_where_short_sentences_stand_in_the_way_those_of_training_are_enough(trained, tmp_path, monkeypatch):

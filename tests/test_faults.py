@@ -338,6 +338,15 @@ def test_a_lock_leaves_nothing_but_what_was_written(tmp_path):
     assert not (tmp_path / "empty").exists()
 
 
+@pytest.mark.parametrize("name", ["config.json", "manifest.json"])
+def test_where_a_file_is_a_folder_nothing_is_written(name, tmp_path):
+    (tmp_path / name).mkdir()
+    (tmp_path / "lexicon.nsr").write_bytes(b"old")
+    with pytest.raises(RunError, match=rf"{name} is a folder; choose another name"):
+        write_folder(tmp_path, {"lexicon.nsr": b"new", "config.json": b"new"})
+    assert files(tmp_path) == {"lexicon.nsr": b"old"}
+
+
 def test_writers_of_the_same_file_do_not_mix(tmp_path):
     path, contents = tmp_path / "file", [bytes([each]) * (1 << 16) for each in range(4)]
     path.write_bytes(contents[0])

@@ -129,6 +129,15 @@ def test_a_damaged_vocabulary_is_refused(learned, tmp_path, change):
         nsr.NSR.of_files(files, tmp_path, lambda name: None)
 
 
+def test_what_was_learned_from_before_does_not_count(monkeypatch):
+    monkeypatch.setattr(nsr.NSR, "_ground", lambda *args: None)
+    expressions, values = language(5, 5)
+    model = nsr.NSR("int")
+    model.learned_from = {7}
+    model._begin(list(pictured(expressions)[0]), values)
+    assert not model.learned_from
+
+
 def test_the_same_seed_gives_the_same_model():
     expressions, values = language(900, 5)
     inputs, _ = pictured(expressions)

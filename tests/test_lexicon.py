@@ -9,6 +9,9 @@ from terms import LISTS, REVERSING, terms
 
 import nsr
 from nsr.errors import ProgramError
+from nsr.learning.config import Config
+from nsr.learning.consistency import KeyEvidence
+from nsr.learning.lexicon import revise
 from nsr.semantics.lexicon import MAX_DEPENDENTS, Entry, Key, Lexicon, Signature, parse_lexicon
 from nsr.semantics.notation import parse_program
 from nsr.semantics.primitives import primitive_set
@@ -251,3 +254,12 @@ def test_look_up():
     assert Key(1, 0) not in LEXICON
     assert LEXICON.program((1, 0)) is None
     assert parse("").signatures[1] == frozenset()
+
+
+def test_a_program_keeps_its_heaviest_signature_whatever_is_pruned():
+    """Without any it would have no line in the text."""
+    weights = {Signature(1, 0): 1.0, Signature(0, 1): 1.1}
+    known = Lexicon(("f",), {Key(0, 1): entry("x0", (1, 0))})
+    found = revise(known, {Key(0, 1): KeyEvidence((), weights, 1.0, 2.1)}, {}, Config.of(prune=0.9))
+    assert found.entries[0, 1].signatures == {Signature(0, 1)}
+    assert found.to_text() == '"f" x0 = x0\n'

@@ -214,6 +214,35 @@ def test_without_literals_a_letter_never_seen_is_unknown():
         model.predict(["copy B0"])
 
 
+LARGEST = 10**18 - 1
+
+
+@pytest.mark.parametrize(
+    ("primitives", "output"),
+    [
+        *(("list", output) for output in ([1], 1, [["A"]], None)),
+        *(("int", output) for output in (-1, "1", 1.5, True, LARGEST + 1, 10**30, [1], np.True_)),
+    ],
+)
+def test_outputs_that_are_no_values_are_refused(primitives, output):
+    first = {"list": ["A"], "int": 1}[primitives]
+    with pytest.raises(InputError, match=r"^pair 2: the output must be "):
+        nsr.NSR(primitives).fit(["a", "b"], [first, output])
+
+
+@pytest.mark.parametrize("outputs", [np.array([1, 2]), [0, LARGEST]])
+def test_numbers_that_are_values_are_kept_on_disk(outputs, tmp_path):
+    model = nsr.NSR("int").fit(["a", "b"], outputs)
+    model.save(tmp_path / "run")
+    assert nsr.load(tmp_path / "run").predict(["a", "b"]) == list(outputs)
+
+
+def test_one_sentence_is_no_list_of_sentences(model):
+    for ask in (model.predict, model.predict_top, lambda inputs: nsr.NSR("list").fit(inputs, "AB")):
+        with pytest.raises(InputError, match=r"^'ab' is one sentence; give a list of sentences$"):
+            ask("ab")
+
+
 def test_what_does_not_fit_another_network_is_said(model):
     files = model.files()
     config = json.loads(files["config.json"])

@@ -10,7 +10,7 @@ from terms import RECURSIVE, REVERSING, terms, terms_of_size
 from nsr.errors import ProgramError
 from nsr.semantics.notation import to_notation, to_text
 from nsr.semantics.primitives import DECR0, INCR
-from nsr.semantics.programs import Apply, Argument, Call, Constant, Fix, If0, Recur, Term, subterms
+from nsr.semantics.programs import MAX_SIZE, Apply, Argument, Call, Constant, Fix, If0, Recur, Term, subterms
 
 ODD = ("A", "x0", "self", "item", "A, B", "A] ++ [B", "[A]", '"A"', "head(x0)", "ß", "")
 
@@ -96,6 +96,22 @@ def test_what_is_only_shaped_like_a_program_has_a_notation():
     assert to_notation('(cons "A" (cons "B"))') == '[A] ++ cons("B")'
     assert to_notation("(incr (incr x0 x1))") == "incr(x0, x1) + 1"
     assert to_notation("(hop x0)") == "hop(x0)"
+
+
+def test_a_primitive_without_arguments_is_no_token():
+    assert to_notation("(cons foo nil)") == "[foo()]"
+    assert to_notation('(cons "foo" nil)') == "[foo]"
+    assert to_notation("(f foo rest)") == "f(foo(), rest)"
+
+
+def test_text_is_only_as_deep_as_programs():
+    def nested(count):
+        return "(cdr " * count + "x0" + ")" * count
+
+    assert to_notation(nested(MAX_SIZE - 1)).count("tail") == MAX_SIZE - 1
+    for count in (MAX_SIZE, 2000):
+        with pytest.raises(ProgramError, match=f"line 1, column 1: more than {MAX_SIZE} deep"):
+            to_notation(nested(count))
 
 
 @pytest.mark.parametrize("text", ["", "x0 ++ x0", "(cons", "[A]"])

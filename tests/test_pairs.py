@@ -1,10 +1,12 @@
 """Own pairs: files, the runs they make, what is told about them, and own primitives."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -188,6 +190,31 @@ def test_words_of_the_test_that_training_lacks_are_found_before_training(files, 
     message = "nsr: test pair 3: no training input has the word 'or'"
     assert refused("train", "pairs", *files, "--out", "run").startswith(message)
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--from", "run"), "no training input has the word 'or'; add some, or --literals if words denote themselves$"),
+        (("--literals",), "no training input has the word 'or'; add some$"),
+        (("--examples", "1"), r"no training input that is drawn has the word '\w+'; raise --examples$"),
+    ],
+    ids=["on a base", "literals that are none", "drawn"],
+)
+def test_words_that_could_not_be_read_are_found_before_training(options, message, workplace, refused, monkeypatch):
+    monkeypatch.setattr(nsr.NSR, "fit", lambda *args: pytest.fail("was trained"))
+    write(Path("train.tsv"), [("pink", "PINK"), ("grey", "GREY")])
+    write(Path("test.tsv"), [("pink grey or", "PINK")])
+    refusal = refused("train", "pairs", "--train", "train.tsv", "--test", "test.tsv", *options, "--out", "new")
+    assert re.fullmatch(f"nsr: test pair 1: {message}", refusal)
+
+
+def test_words_of_the_test_may_be_those_of_the_base(workplace):
+    write(Path("train.tsv"), [("pink", "PINK"), ("pink twice", "PINK PINK")])
+    write(Path("test.tsv"), [("pink and red", "PINK RED")])
+    command = ["train", "pairs", "--train", "train.tsv", "--test", "test.tsv", "--from", "run", "--out", "new"]
+    assert main(command) == 0
+    assert nsr.load("new").metrics["test"]["accuracy"] == 100.0
 
 
 def test_there_is_no_data_to_generate_fetch_or_verify(tmp_path, refused):
@@ -471,6 +498,18 @@ def real(items: tuple[str, ...]) -> float:
     return 0.5
 
 
+def listed(items: [str]) -> tuple[str, ...]:
+    return items
+
+
+def member(items: "re.nothing") -> tuple[str, ...]:
+    return items
+
+
+def unclosed(items: "list[") -> tuple[str, ...]:  # noqa: F722
+    return items
+
+
 @pytest.mark.parametrize(
     ("name", "functions", "base", "message"),
     [
@@ -487,6 +526,11 @@ def real(items: tuple[str, ...]) -> float:
         ("new", [untyped], "list", "'items' of 'untyped' must be annotated as str, int, tuple"),
         ("new", [mistyped], "list", "an annotation of 'mistyped' cannot be read"),
         ("new", [real], "list", "'return' of 'real' must be annotated"),
+        ("new", [listed], "list", "'items' of 'listed' must be annotated"),
+        ("new", [member], "list", "an annotation of 'member' cannot be read"),
+        ("new", [unclosed], "list", "an annotation of 'unclosed' cannot be read"),
+        ("new", [max], "list", "an annotation of 'max' cannot be read"),
+        ("new", [partial(f)], "list", "functools.partial(<function f at "),
     ],
 )
 def test_what_cannot_be_registered(name, functions, base, message, own_primitives):

@@ -8,7 +8,13 @@ import zipfile
 import numpy as np
 import pytest
 
+import nsr
+from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError, InputError
+from nsr.learning.deduction import Modules
+from nsr.perception.images import ImagePerception
+from nsr.semantics.execution import Executor
+from nsr.semantics.lexicon import Lexicon
 from nsr.tasks import make_task, symbols
 from nsr.tasks.expressions import VOCABULARY
 from nsr.tasks.hint import Pictured
@@ -200,6 +206,8 @@ def test_the_expressions_of_a_release_are_used(tmp_path):
         ({"img_paths": [], "expr": [], "res": 3}, "img_paths must be paths"),
         ({"img_paths": ["3/00.png"], "expr": ["q"], "res": 3}, "expr must have a symbol for each image"),
         ({"img_paths": ["3/00.png"], "expr": ["3"], "res": "3"}, "res must be a whole number"),
+        ({"img_paths": ["3/00.png"], "expr": ["3"], "res": -3}, "res must be a whole number, 0 or more"),
+        ({"img_paths": ["3/00.png"], "expr": ["3"], "res": 10**18}, "of at most 18 digits"),
         (7, "item 0 must have"),
     ],
 )
@@ -270,15 +278,45 @@ def test_expressions_show_images_of_their_symbols_and_part(tmp_path):
     assert set(task.subsets(data.test)) >= {"I", "SS", "LS", "SL", "LL"}
 
 
-def test_what_a_user_types_is_drawn_with_test_images(tmp_path):
-    task = make_task("hint", input="images", symbols=written(tmp_path))
-    pictured = Pictured.of(task.symbols, "random", 0)
-    found, again = task.encode("2*(3+4)"), task.encode("2 * (3 + 4)")
+def ignorant(tmp_path, seed=0, **changed):
+    """A model of images that has learned nothing."""
+    task = make_task("hint", input="images", symbols=written(tmp_path, **changed))
+    model = nsr.NSR("int", task=task, seed=seed, **{**task.settings, "channels": "4 4 4 4", "views": 1})
+    given = Lexicon(tuple("ab"))
+    perception = ImagePerception(model.config.images, seed, len(given.symbols))
+    model._modules = Modules(perception, model._parser(given), given, Executor())
+    return model
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_what_a_user_types_is_drawn_with_test_images_of_the_model(seed, tmp_path):
+    model = ignorant(tmp_path, seed)
+    pictured = Pictured.of(model.task.symbols, "random", seed)
+    found, again = model.encode("2*(3+4)"), model.encode("2 * (3 + 4)")
     assert found.ids.tolist() == again.ids.tolist()
     assert "".join(VOCABULARY[label] for label in pictured.symbols.labels[found.ids]) == "2*(3+4)"
     assert (pictured.symbols.parts[found.ids] == TEST).all()
     with pytest.raises(InputError, match=r"unknown symbol 'a' at position 2; known symbols: .* \* / \( \)$"):
-        task.encode("1a2")
+        model.encode("1a2")
+
+
+def test_several_sentences_show_several_images_of_a_symbol(tmp_path):
+    found = ignorant(tmp_path).encode_all(["1+1"] * 20)
+    assert len({int(each.ids[0]) for each in found}) > 1
+
+
+@pytest.mark.parametrize("one", ['"1+1"', '["1", "+", "1"]'])
+def test_own_examples_are_evaluated_with_images(one, tmp_path, capsys):
+    ignorant(tmp_path).save(tmp_path / "run")
+    path = tmp_path / "own.jsonl"
+    path.write_text(f'{{"input": {one}, "output": 2}}\n{{"input": "7*3-2", "output": 19}}\n')
+    assert main(["evaluate", str(tmp_path / "run"), "--test", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["count"] == 2
+    assert set(found["symbols"]) == {"alone", "jointly"}
+    path.write_text('{"input": ["1", "+"], "output": 2}\n')
+    assert main(["evaluate", str(tmp_path / "run"), "--test", str(path)]) == 2
+    assert "own.jsonl:1: the sentence stops too early" in capsys.readouterr().err
 
 
 def test_images_of_another_source_are_all_for_testing(tmp_path):
@@ -286,6 +324,8 @@ def test_images_of_another_source_are_all_for_testing(tmp_path):
     examples = task.test_with(task.symbols)
     assert len(examples) == 46_620
     assert len(np.unique(examples.inputs.ids)) == 640
+    few = written(tmp_path, each=10)  # too few to have some for validation
+    assert len(np.unique(task.test_with(few).inputs.ids)) == 160
     with pytest.raises(ConfigError, match="reads symbols, not images"):
         make_task("hint").test_with("strokes")
     with pytest.raises(ConfigError, match="the inputs of scan are not images"):

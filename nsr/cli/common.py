@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from nsr.errors import InputError, NSRError, did_you_mean
 
 if TYPE_CHECKING:
     from nsr.model import NSR
-    from nsr.tasks.task import Tokens
+    from nsr.tasks.task import Examples, Tokens, Value
 
 
 class UsageError(NSRError):
@@ -76,6 +77,13 @@ def truth(text: str) -> bool:
     return text == "true"
 
 
+def path(text: str) -> Path:
+    """The name of a file or a folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must be a name; the folder you are in is .")
+    return Path(text)
+
+
 def add_option(group: argparse._ArgumentGroup, name: str, default: Any, description: str) -> None:
     """An option ``--NAME`` of the type of its default; if it is not given, it is not among the arguments."""
     kinds: dict[type, tuple[Callable[[str], Any], str]] = {
@@ -104,22 +112,28 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def encode(model: NSR, sentences: Iterable[tuple[str, str | Tokens]]) -> list[Any]:
-    """Sentences as tokens of words the model knows.
+def encode(model: NSR, sentences: Sequence[tuple[str, str | Tokens]]) -> list[Any]:
+    """Sentences as inputs of a model; arguments and errors as of :func:`examples`."""
+    return list(examples(model, sentences, [None] * len(sentences)).inputs)
+
+
+def examples(model: NSR, sentences: Sequence[tuple[str, str | Tokens]], outputs: Sequence[Value]) -> Examples:
+    """Sentences of words that the model knows, and their outputs, as the model sees them.
 
     Args:
         model: a trained model.
         sentences: each with the place it comes from, which begins the message of an error; "" for none.
+        outputs: of the sentences.
 
     Raises:
         InputError: a sentence is empty, has an unknown word, or is not in the language of the model's task.
     """
-    encoded = []
+    found = []
     for place, sentence in sentences:
         try:
-            tokens = model.encode(sentence)
-            model.modules.perception.read([tokens])  # knows which words are known
+            tokens = model.tokens(sentence)
+            model.modules.perception.read(model.examples([tokens], [None]).inputs)  # knows which words are known
         except InputError as error:
             raise InputError(f"{place}: {error}" if place else str(error)) from None
-        encoded.append(tokens)
-    return encoded
+        found.append(tokens)
+    return model.examples(found, outputs)

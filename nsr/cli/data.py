@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from nsr.cli.common import Parser, whole
+from nsr.cli.common import Parser, path, whole
 from nsr.errors import DataError
 
 PURPOSE = "List, generate, fetch and verify the data of the tasks."
@@ -59,7 +59,7 @@ def _add_generate(parser: Parser) -> None:
     _add_task(parser)
     parser.add_argument("--split", metavar="S", help="which split (default: the one that is trained by default)")
     parser.add_argument("--seed", metavar="N", type=whole, default=0, help="source of all randomness (default 0)")
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write the files to")
+    parser.add_argument("--out", metavar="DIR", type=path, required=True, help="folder to write the files to")
     parser.add_argument("--force", action="store_true", help="overwrite files of an earlier call")
 
 

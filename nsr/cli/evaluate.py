@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nsr.cli.common import Parser, encode, tell
+from nsr.cli.common import Parser, examples, tell
 from nsr.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,11 +84,10 @@ def _file(path: Path, tests: tuple[str, ...]) -> Path:
 def _examples(model: NSR, path: Path) -> Examples:
     """A file's pairs as the model reads them."""
     from nsr.tasks.pairs import outputs, read_pairs
-    from nsr.tasks.task import Examples
 
     pairs = read_pairs(path)
-    inputs = encode(model, ((f"{path}:{line}", one) for line, (one, _) in enumerate(pairs, start=1)))
-    return Examples(tuple(inputs), outputs(pairs, model.primitives, path))
+    sentences = [(f"{path}:{line}", one) for line, (one, _) in enumerate(pairs, start=1)]
+    return examples(model, sentences, outputs(pairs, model.primitives, path))
 
 
 def _table(found: dict[str, Any]) -> str:

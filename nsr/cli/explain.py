@@ -6,10 +6,9 @@ import json
 import shutil
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nsr.cli.common import Parser, encode, tell
+from nsr.cli.common import Parser, encode, path, tell
 
 if TYPE_CHECKING:
     from nsr.gss import GSS
@@ -28,7 +27,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("sentence", metavar="SENTENCE", help="a sentence, in quotes")
     parser.add_argument("--format", choices=FORMATS, help=f"default: as the name of FILE ends, else {FORMATS[0]}")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="write to a file instead of stdout")
+    parser.add_argument("--out", metavar="FILE", type=path, help="write to a file instead of stdout")
     parser.add_argument(
         "--notation", choices=NOTATIONS, help=f"of programs; default sexpr, but readable in {' and '.join(PICTURES)}"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from nsr.cli.common import Parser, tell
+from nsr.cli.common import Parser, path, tell
 
 PURPOSE = "Write what a trained model learned as a lark grammar, programs, and a script that needs only lark."
 EXAMPLE = "nsr export runs/scan --out scan-grammar --check"
@@ -13,7 +13,7 @@ EXAMPLE = "nsr export runs/scan --out scan-grammar --check"
 def add_arguments(parser: Parser) -> None:
     """The run, where to write, and what to check."""
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder to write to; new or empty")
+    parser.add_argument("--out", metavar="DIR", type=path, required=True, help="folder to write to; new or empty")
     parser.add_argument("--check", action="store_true", help="compare with the model on the run's test sentences, too")
     parser.add_argument("--data-dir", metavar="DIR", help="read the authors' files instead of generating the data")
 

@@ -8,7 +8,7 @@ import tempfile
 from argparse import Namespace
 from pathlib import Path
 
-from nsr.cli.common import Parser, number, whole
+from nsr.cli.common import Parser, number, path, whole
 from nsr.errors import ConfigError, RunError
 
 PURPOSE = "Train and measure what tables of results show, and print them; runs that are finished are used again."
@@ -26,9 +26,9 @@ def add_arguments(parser: Parser) -> None:
         "--jobs", metavar="N", type=_positive, default=1, help="runs trained at once, sharing the threads (default 1)"
     )
     parser.add_argument("--data-dir", metavar="DIR", type=Path, help="read the authors' files that there are below it")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="write NAME.md, .json, .csv and plots (.png) there")
+    parser.add_argument("--out", metavar="DIR", type=path, help="write NAME.md, .json, .csv and plots (.png) there")
     parser.add_argument(
-        "--runs", metavar="DIR", type=Path, default=RUNS, help=f"where the runs are kept (default {RUNS})"
+        "--runs", metavar="DIR", type=path, default=RUNS, help=f"where the runs are kept (default {RUNS})"
     )
     parser.add_argument(
         "--checkpoint-seconds", metavar="X", type=number, default=10.0, help="time between two checkpoints (default 10)"

@@ -7,9 +7,10 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any
 
-from nsr.cli.common import Parser, add_option, number, tell, whole
+from nsr.cli.common import Parser, add_option, number, path, tell, whole
 from nsr.errors import ConfigError
 
 PURPOSE = "Train a model on a split of a task and test it."
@@ -43,7 +44,7 @@ def add_run_options(parser: Parser, kept: str) -> None:
     parser.add_argument("--split", metavar="S", help=f"what is trained and what is tested ({splits})")
     parser.add_argument("--seed", metavar="N", type=whole, default=0, help="source of all randomness (default 0)")
     parser.add_argument("--data-dir", metavar="DIR", help="read the authors' files instead of generating the data")
-    parser.add_argument("--out", metavar="RUN", help=f"folder to write the {kept} to; new or empty")
+    parser.add_argument("--out", metavar="RUN", type=path, help=f"folder to write the {kept} to; new or empty")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out where it was stopped")
     parser.add_argument(
         "--checkpoint-seconds",
@@ -80,7 +81,7 @@ def run(arguments: Namespace) -> None:
 def train_and_print(
     arguments: Namespace,
     train: Callable[..., dict[str, Any]],
-    summary: Callable[[dict[str, Any], str | None], str],
+    summary: Callable[[dict[str, Any], Path | None], str],
 ) -> None:
     """Train as the arguments say and print the metrics; with advice how to go on if it is interrupted.
 
@@ -104,7 +105,7 @@ def train_and_print(
 MOST_WORDS = 20  # of those without program that are named
 
 
-def _summary(metrics: dict[str, Any], folder: str | None) -> str:
+def _summary(metrics: dict[str, Any], folder: Path | None) -> str:
     """The metrics as a person reads them."""
     test, train = metrics["test"], metrics["train"]
     rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from nsr.cli.common import Parser, number, whole
@@ -42,7 +43,7 @@ def run(arguments: Namespace) -> None:
     train_and_print(arguments, train_baseline, _summary)
 
 
-def _summary(metrics: dict[str, Any], folder: str | None) -> str:
+def _summary(metrics: dict[str, Any], folder: Path | None) -> str:
     """The metrics as a person reads them."""
     test, train, seconds = metrics["test"], metrics["train"], metrics["seconds"]
     return "\n".join(

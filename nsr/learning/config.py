@@ -29,13 +29,13 @@ CHOICES = {
     "embed": ("signature", "identity"),
     "device": ("auto", "cpu", "cuda"),
 }
-SHARES = ("threshold", "accept", "prune", "identity_dropout", "view_gain")
+SHARES = ("threshold", "accept", "prune", "identity_dropout", "view_gain", "dropout", "smoothing")
 LEAST = {
     "batch": 2,
     **dict.fromkeys(
         ("trees", "readings", "explanations", "expansions", "steps", "pool", "max_length", "beam", "considered"), 1
     ),
-    **dict.fromkeys(("embedding", "hidden"), 1),
+    **dict.fromkeys(("embedding", "hidden", "image_batch", "views", "decoded", "least"), 1),
     **dict.fromkeys(("first_steps", "image_steps"), 10),
 }
 

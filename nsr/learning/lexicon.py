@@ -100,8 +100,8 @@ def _better(new: Hypothesis | None, old: Hypothesis) -> Hypothesis:
 
 
 def _signatures(weights: Mapping[Signature, float], share: float) -> frozenset[Signature]:
-    """The signatures that hold at least this share of the weight."""
-    least = share * sum(weights.values())
+    """The signatures that hold at least this share of the weight, and the heaviest one in any case."""
+    least = min(share * sum(weights.values()), max(weights.values(), default=0.0))
     return frozenset(signature for signature, weight in weights.items() if weight >= least)
 
 

@@ -42,6 +42,7 @@ from nsr.syntax.grammar import load_grammar
 
 CHOICE, OPERATION, ATOM = range(3)  # how firmly a notation holds together, the loosest first
 SPELLED = {"nil": "[]", "empty": "∅", "car": "head", "cdr": "tail"}  # what has another name in the notation
+WORDS = ("self", "item", "rest")  # what is no primitive
 RESERVED = frozenset(["if", "then", "else", "fix", "fold", "head", "item", "rec", "rest", "reverse", "self", "tail"])
 
 
@@ -97,9 +98,21 @@ def to_notation(program: Term | str) -> str:
         program: a term, or its text.
 
     Raises:
-        ProgramError: the text is no s-expression; the message says where.
+        ProgramError: the text is no s-expression, or is deeper than programs are; the message says where.
     """
-    return _notation(parse_text(program if isinstance(program, str) else to_text(program), "term"))
+    tree = parse_text(program if isinstance(program, str) else to_text(program), "term")
+    _require_depth(tree)
+    return _notation(tree)
+
+
+def _require_depth(tree: Tree[Any]) -> None:
+    """Refuse a parse tree that is deeper than a program may be."""
+    level = [tree]
+    for _ in range(MAX_SIZE):
+        level = [inner for each in level for inner in each.children if isinstance(inner, Tree)]
+        if not level:
+            return
+    raise ProgramError(f"{position(tree.meta)}: more than {MAX_SIZE} deep")
 
 
 def _notation(tree: Tree[Any], least: int = CHOICE) -> str:
@@ -131,6 +144,8 @@ def _loose_notation(tree: Tree[Any]) -> tuple[str, int]:
         case "call" | "apply", _, _:
             function = SPELLED.get(name, name) if tree.data == "call" else _word(read_string(name))
             return f"{function}({', '.join(map(_notation, inner))})", ATOM
+        case "name", _, _ if name not in SPELLED and name not in WORDS:
+            return f"{name}()", ATOM
     return str(SPELLED.get(name, name)), ATOM
 
 

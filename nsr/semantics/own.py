@@ -30,8 +30,8 @@ def register_primitives(name: str, *functions: Callable[..., Any] | Primitive, b
         base: a set over lists.
 
     Raises:
-        ConfigError: the base is not over lists, a name is taken or cannot be written in programs, or an annotation is
-            missing or of another type.
+        ConfigError: the base is not over lists, a name is taken or cannot be written in programs, a function has no
+            name, or an annotation is missing, cannot be read or is of another type.
     """
     given = primitive_set(base)
     if given.value_type is not Type.LIST:
@@ -54,17 +54,23 @@ def register_primitives(name: str, *functions: Callable[..., Any] | Primitive, b
 
 def _primitive(function: Callable[..., Any]) -> Primitive:
     """A function as a primitive without inverse."""
-    name = function.__name__
+    name = getattr(function, "__name__", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"{function!r} has no name; define a function by def, with annotations")
     try:
-        hints = get_type_hints(function)
-    except NameError as error:
+        hints, parameters = get_type_hints(function), inspect.signature(function).parameters
+    except Exception as error:  # of annotations that are text, which Python runs
         raise ConfigError(f"an annotation of {name!r} cannot be read: {error}") from None
-    annotated = [(each, hints.get(each)) for each in (*inspect.signature(function).parameters, "return")]
-    for each, hint in annotated:
-        if hint not in TYPES:
-            raise ConfigError(f"{each!r} of {name!r} must be annotated as str, int, tuple[str, ...] or list[str]")
-    *arguments, result = (TYPES[hint] for _, hint in annotated)
+    *arguments, result = (_type(hints.get(each), each, name) for each in (*parameters, "return"))
     return Primitive(name, tuple(arguments), result, _checked(function, result))
+
+
+def _type(hint: Any, what: str, name: str) -> Type:
+    """The type that an annotation says; ``what`` of the function of this name has it."""
+    try:
+        return TYPES[hint]
+    except (KeyError, TypeError):  # some hints cannot be hashed
+        raise ConfigError(f"{what!r} of {name!r} must be annotated as str, int, tuple[str, ...] or list[str]") from None
 
 
 def _checked(function: Callable[..., Any], result: Type) -> Callable[..., Value]:

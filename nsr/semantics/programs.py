@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from nsr.semantics.primitives import CONS, NIL, Primitive, Type
 from nsr.semantics.values import Sentinel, Value
 
-MAX_NUMBER = 10**18  # a number above this is MISSING
+MAX_NUMBER = 10**18 - 1  # a number above this is MISSING; programs are written with 18 digits at most
 MAX_SIZE = 128  # nodes of a term, and its depth (comparing terms takes 4 of 1000 levels of recursion a level)
 MAX_TOTAL = 4096  # nodes of a term with those of the programs that it applies, each time that it does
 

@@ -26,11 +26,13 @@ else:
     import sre_parse
 
 MAX_STATES = 50_000  # of a pattern, with its repetitions written out, and of all of a grammar
+MAX_DEPTH = 100  # groups, assertions and repetitions inside each other
 MAX_STEPS = 1_000_000  # to match a word: states that are looked at
 
 SINGLE = (sre.LITERAL, sre.NOT_LITERAL, sre.ANY, sre.IN)
 REPEATED = (sre.MAX_REPEAT, sre.MIN_REPEAT)  # which of them makes no difference to whole words
 ASSERTED = (sre.ASSERT, sre.ASSERT_NOT)
+TOO_DEEP = f"has more than {MAX_DEPTH} parts inside each other"
 
 
 class PatternError(Exception):
@@ -77,7 +79,7 @@ class Pattern:
         text: as for ``re``.
 
     Raises:
-        PatternError: it has what an automaton cannot do, or is too large.
+        PatternError: it has what an automaton cannot do, or is too large or too deep.
         re.error: it is no pattern.
 
     Attributes:
@@ -85,9 +87,12 @@ class Pattern:
     """
 
     def __init__(self, text: str) -> None:
-        parsed = sre_parse.parse(text)
-        self.states = 0
-        self._simple = re.compile(text) if _choices(parsed) <= 1 else None
+        try:
+            parsed = sre_parse.parse(text)
+            self._simple = re.compile(text) if _choices(parsed) <= 1 else None
+        except RecursionError:
+            raise PatternError(TOO_DEEP) from None
+        self.states = self._depth = 0
         self._context = parsed.state
         if self._simple is None:
             self._first, self._last = self._chain(parsed, parsed.state.flags)
@@ -110,6 +115,9 @@ class Pattern:
 
     def _chain(self, items: Any, flags: int) -> Part:
         """Parts one after the other."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise PatternError(TOO_DEEP)
         first = last = self._state()
         for kind, value in items:
             start, end = self._part(kind, value, flags)
@@ -117,6 +125,7 @@ class Pattern:
             last = end
         end = self._state()
         last.then.append(end)
+        self._depth -= 1
         return first, end
 
     def _part(self, kind: Any, value: Any, flags: int) -> Part:

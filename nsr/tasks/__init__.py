@@ -34,4 +34,6 @@ def make_task(name: str, **options: Any) -> Task:
         allowed: dict[type, tuple[type, ...]] = {str: (str, Path), float: (float, int)}
         if not isinstance(value, allowed.get(kind, kind)) or (isinstance(value, bool) and kind is not bool):
             raise ConfigError(f"option {option!r} must be of the kind of {known[option]!r}, not {value!r}")
-    return TASKS[name](**options)
+    return TASKS[name](
+        **{option: str(value) if isinstance(value, Path) else value for option, value in options.items()}
+    )

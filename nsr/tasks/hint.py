@@ -15,7 +15,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nsr.errors import ConfigError, DataError, InputError
-from nsr.pictures import ImagePool, PackedPictures, Pictures
+from nsr.pictures import ImagePool, PackedPictures
 from nsr.runs import write_file
 from nsr.settings import setting
 from nsr.syntax.grammar import check, load_grammar
@@ -45,8 +45,18 @@ from nsr.tasks.expressions import (
 )
 from nsr.tasks.packed import PackedNumbers, PackedTokens
 from nsr.tasks.sources import File, source
-from nsr.tasks.symbols import PARTS, PROTOCOLS, SYMBOLS, TEST, TRAIN, SymbolImages, load_symbols, read_expressions
-from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size
+from nsr.tasks.symbols import (
+    PARTS,
+    PROTOCOLS,
+    SYMBOLS,
+    TEST,
+    TRAIN,
+    SymbolImages,
+    load_symbols,
+    load_test_symbols,
+    read_expressions,
+)
+from nsr.tasks.task import Dataset, Examples, Task, Tokens, Value, group_by_size
 
 CACHE_VERSION = 1
 INPUTS = ("symbols", "images")
@@ -145,22 +155,27 @@ class Hint(Task):
     def _pictured(self, seed: int) -> Pictured:
         return Pictured.of(self.symbols, self.symbol_split, seed)
 
-    def encode(self, text: str) -> Tokens | Pictures:
-        """An expression, with or without white space, a symbol a token; see :meth:`Task.encode`.
-
-        With images, test images of its symbols, the same for the same expression.
-        """
+    def encode(self, text: str) -> Tokens:
+        """An expression, with or without white space, a symbol a token; see :meth:`Task.encode`."""
         tokens = tuple("".join(text.split()))
+        self._require(tokens)
+        return tokens
+
+    def examples(self, sentences: Sequence[Tokens], outputs: Sequence[Value], seed: int = 0) -> Examples:
+        """With images, test images of the symbols, drawn for all sentences together; see :meth:`Task.examples`."""
+        for tokens in sentences:
+            self._require(tokens)
+        examples = Examples(sentences, outputs)
+        return self._pictured(seed).draw(TEST, examples) if self.input == "images" else examples
+
+    def _require(self, tokens: Tokens) -> None:
+        """Refuse what is no expression in the symbols there are."""
         known = tuple(SYMBOLS) if self.input == "images" else VOCABULARY  # there are no images of new words
         for place, token in enumerate(tokens, start=1):
             if token not in known:
                 raise InputError(f"unknown symbol {token!r} at position {place}; known symbols: {' '.join(known)}")
-        check(load_grammar("hint"), tokens)
-        if self.input == "images":
-            packed = PackedTokens.of(VOCABULARY, [tokens])
-            shown: Pictures = self._pictured(0).draw(TEST, Examples(packed, (0,))).inputs[0]
-            return shown
-        return tokens
+        if not is_expression(tokens):
+            check(load_grammar("hint"), tokens)  # says where it is wrong
 
     def spell(self, tokens: Tokens) -> str:
         """An expression without white space; see :meth:`Task.spell`."""
@@ -260,8 +275,8 @@ class Pictured:
     @classmethod
     def all_of(cls, source: str, seed: int) -> Pictured:
         """The images of a source, all for testing."""
-        found = cls.of(source, "random", seed)
-        return replace(found, symbols=replace(found.symbols, parts=np.full(len(found.pool), TEST)))
+        symbols = load_test_symbols(source, seed)
+        return cls(symbols, ImagePool(symbols.images), seed, source)
 
     @property
     def source(self) -> str:

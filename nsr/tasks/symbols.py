@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 
 from nsr.errors import ConfigError, DataError
 from nsr.files import read_arrays, read_file
+from nsr.semantics.programs import MAX_NUMBER
 from nsr.tasks.expressions import VOCABULARY
 from nsr.tasks.packed import PackedTokens
 
@@ -92,11 +94,28 @@ def load_symbols(source: str, protocol: str = "random", seed: int = 0) -> Symbol
             tested = _test_writers(writers, rng)
         parts = _by_writer(labels, writers, tested, rng)
     found = SymbolImages(images, labels, parts, f"{Path(source).name}, split {protocol}")
-    for symbol in SYMBOLS:
-        for part, name in enumerate(PARTS):
-            if not len(found.of(part, VOCABULARY.index(symbol))):
-                raise DataError(f"{source} has no image of '{symbol}' for {name}")
+    _require_symbols(found, source, PARTS)
     return found
+
+
+def load_test_symbols(source: str, seed: int = 0) -> SymbolImages:
+    """The images of a source, all of them for testing; arguments as of :func:`load_symbols`.
+
+    Raises:
+        DataError: the source cannot be read, or a class has no image.
+    """
+    images, labels, *_ = _read(source, seed)
+    found = SymbolImages(images, labels, np.full(len(images), TEST), f"{Path(source).name}, all for testing")
+    _require_symbols(found, source, PARTS[TEST:])
+    return found
+
+
+def _require_symbols(found: SymbolImages, source: str, parts: Sequence[str]) -> None:
+    """Refuse images of which some symbol has none for one of these parts."""
+    for symbol in SYMBOLS:
+        for part in parts:
+            if not len(found.of(PARTS.index(part), VOCABULARY.index(symbol))):
+                raise DataError(f"{source} has no image of '{symbol}' for {part}")
 
 
 def _read(source: str, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
@@ -286,6 +305,6 @@ def _item(item: Any, place: str) -> tuple[list[str], list[str], int]:
         raise DataError(f"{place}: img_paths must be paths")
     if len(images) != len(sentence) or not set(sentence) <= set(SYMBOLS):
         raise DataError(f"{place}: expr must have a symbol for each image")
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise DataError(f"{place}: res must be a whole number")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
+        raise DataError(f"{place}: res must be a whole number, 0 or more, of at most 18 digits")
     return images, sentence, value

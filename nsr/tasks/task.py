@@ -149,11 +149,24 @@ class Task(ABC):
 
     @abstractmethod
     def encode(self, text: str) -> Any:
-        """A user's sentence as the model's input: tokens, or images.
+        """A user's sentence as tokens; what the model gets to see of them is up to :meth:`examples`.
 
         Raises:
             InputError: the sentence is empty or not in the task's language; the message says where.
         """
+
+    def examples(self, sentences: Sequence[Any], outputs: Sequence[Value], seed: int = 0) -> Examples:
+        """A user's sentences, as of :meth:`encode`, and their outputs, as the model sees them.
+
+        Args:
+            sentences: of each example.
+            outputs: of each example.
+            seed: of the model; draws the images that a task shows instead of tokens.
+
+        Raises:
+            InputError: a sentence is not in the task's language; the message says where.
+        """
+        return Examples(sentences, outputs)
 
     def spell(self, tokens: Tokens) -> str:
         """An input as the authors write it, the inverse of :meth:`encode`."""
