@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from terms import LISTS, RECURSIVE, REVERSING, TOKENS, interpret, lists_up_to, terms_of_size
 
 from nsr.errors import ConfigError
+from nsr.learning.config import Config
 from nsr.reports.pool import Runs
 from nsr.reports.recursion import FUNCTIONS, InductionTable
 from nsr.semantics import induction
@@ -415,5 +416,5 @@ def test_no_constant_without_need():
 )
 def test_wrong_settings(setting, message):
     with pytest.raises(ConfigError) as error:
-        InductionConfig(**setting)
+        Config.of(**setting)
     assert str(error.value) == message

@@ -36,6 +36,7 @@ LEAST = {
         ("trees", "readings", "explanations", "expansions", "steps", "pool", "max_length", "beam", "considered"), 1
     ),
     **dict.fromkeys(("embedding", "hidden", "image_batch", "views", "decoded", "least"), 1),
+    **dict.fromkeys(("max_program_size", "max_bank", "subset", "subsets"), 1),
     **dict.fromkeys(("first_steps", "image_steps"), 10),
 }
 
@@ -177,6 +178,7 @@ class Config:
         _require(fitting, "channels", self.images.channels, f"{count} whole numbers from 1 to 999")
         fixed = self.search.search == "mh" and self.knowledge.syntax != "learned"
         _require(not fixed, "search", "mh", "best-first where the syntax is given: the sampler revises trees")
+        _require(0 < self.induction.error_rate < 0.5, "error_rate", self.induction.error_rate, "above 0 and below 0.5")
         _require(0 < self.learning.fraction <= 1, "fraction", self.learning.fraction, "above 0 and at most 1")
 
     def to_json(self) -> dict[str, dict[str, Any]]:

@@ -33,7 +33,6 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from nsr.errors import ConfigError
 from nsr.semantics import recursion
 from nsr.semantics.closed_forms import tabulate
 from nsr.semantics.compilation import compile_term
@@ -74,13 +73,6 @@ class InductionConfig:
     bits_per_argument: float = setting(6.0, "description length of an argument: the grammar needs a slot for it")
     bits_per_node: float = setting(2.0, "description length of one node of a program; a constant costs its token too")
     recursion: bool = setting(True, "look for recursive programs, too, where the primitives have recursion")
-
-    def __post_init__(self) -> None:
-        for name in ("max_program_size", "max_bank", "subset", "subsets"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"option {name!r} must be 1 or more, not {getattr(self, name)!r}")
-        if not 0 < self.error_rate < 0.5:
-            raise ConfigError(f"option 'error_rate' must be above 0 and below 0.5, not {self.error_rate!r}")
 
 
 @dataclass(frozen=True)
