@@ -89,6 +89,19 @@ def test_help_of_train_lists_task_options_and_settings_with_defaults(capsys):
         assert line in " ".join(printed.split())
 
 
+def test_help_of_train_has_the_defaults_of_tasks_that_differ(capsys):
+    main(["train", "--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    for default in (
+        "(default false; pcfg: true)",
+        '(default none; pcfg: ","; hint: "( )"; hint --input images: none)',
+        "(default 10; pcfg: 50; hint: 50)",
+        "(default 0; hint: 40000; hint --input images: 100000; hint --input images --quick: 60000)",
+        "(default 3; hint: 2)",
+    ):
+        assert default in printed
+
+
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"nsr {nsr.__version__}\n"

@@ -130,7 +130,7 @@ class LearningConfig:
     threshold: float = setting(0.995, "greedy accuracy that ends a stage")
     least: int = setting(10, "examples in a stage: the few short ones among many are where learning begins")
     rounds: int = setting(20, "at most so many rounds in a stage")
-    pool: int = setting(4096, "sentences looked at in a stage; the last stage looks at all")
+    pool: int = setting(4096, "sentences looked at in a stage; in the last one, as many as --final says")
     batch: int = setting(768, "sentences learned from in a round, half of them solved ones")
     consistency: int = setting(4, "passes of weighing candidates by their agreement with those of other sentences")
     replay: bool = setting(True, "half of a batch are unsolved examples; otherwise a batch is drawn as they come")

@@ -88,6 +88,7 @@ class Hint(Task):
     splits: ClassVar[tuple[str, ...]] = ("hint",)
     default_split: ClassVar[str] = "hint"
     primitives: ClassVar[str] = "int"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"input": "images"}, {"input": "images", "quick": True})
     input: str = setting("symbols", f"what an expression is made of: {' or '.join(INPUTS)}")
     concept: str = setting("", f"learn this new word instead: one of {', '.join(CONCEPTS)}")
     shots: int = setting(0, "so many examples of the concept, drawn by seed; 0 for all")

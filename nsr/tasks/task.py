@@ -106,14 +106,16 @@ def group_by_size(sizes: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
 class Task(ABC):
     """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line.
 
-    ``tests`` names what :meth:`examine` measures. The examples of a task that is ``own`` are the user's: nothing about
-    them is published, and training ends with a review of what it could not explain.
+    ``tests`` names what :meth:`examine` measures. ``variants`` are options that change its ``settings``, each narrower
+    than the one before, for the help of the command line. The examples of a task that is ``own`` are the user's: nothing
+    about them is published, and training ends with a review of what it could not explain.
     """
 
     name: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
     default_split: ClassVar[str]
     tests: ClassVar[tuple[str, ...]] = ()
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     own: ClassVar[bool] = False
 
     @property
