@@ -102,6 +102,14 @@ def test_help_of_train_has_the_defaults_of_tasks_that_differ(capsys):
         assert default in printed
 
 
+def test_help_of_train_says_which_texts_are_files_or_lists(capsys):
+    main(["train", "--help"])
+    printed = capsys.readouterr().out
+    for option in ("--train FILE", "--syntax FILE", "--symbols FILE", "--separators TOKENS", "--abduce MODULES"):
+        assert f"  {option} " in printed
+    assert "--embed NAME " in printed
+
+
 def test_version(capsys):
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"nsr {nsr.__version__}\n"

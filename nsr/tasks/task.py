@@ -107,8 +107,8 @@ class Task(ABC):
     """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line.
 
     ``tests`` names what :meth:`examine` measures. ``variants`` are options that change its ``settings``, each narrower
-    than the one before, for the help of the command line. The examples of a task that is ``own`` are the user's: nothing
-    about them is published, and training ends with a review of what it could not explain.
+    than the one before; the help of the command line has these settings. The examples of a task that is ``own`` are the
+    user's: nothing about them is published, and training ends with a review of what it could not explain.
     """
 
     name: ClassVar[str]
