@@ -75,7 +75,11 @@ def train(
     Raises:
         ConfigError: a task, split or option does not exist, or a run with a perception of its own is to be resumed.
         DataError: the data cannot be read.
-        RunError: ``out`` holds something already, cannot be resumed or written, or another process trains there.
+        InputError: there are no examples to learn from, a test input has a word that no training input has, or the
+            user's grammar does not parse a training input.
+        ProgramError: the lexicon of ``from_run``, or of a finished run in ``out``, was edited and is wrong.
+        RunError: ``out`` holds something already, cannot be resumed or written, or another process trains there;
+            ``from_run`` is as :func:`load` refuses it.
     """
     began = time.perf_counter()
     model = untrained(task, seed, settings)
@@ -201,9 +205,10 @@ def evaluate(
         third is None. Of images also ``"symbols"``.
 
     Raises:
-        ConfigError: it is no model, it has no task, its task has no such part, or the images of ``symbols`` are drawn
-            for test inputs only.
+        ConfigError: it is no model, it has no task, its task has no such split or part, or the images of ``symbols``
+            are drawn for test inputs only.
         DataError: the data cannot be read.
+        InputError: an example has a word that the model does not know.
     """
     if not isinstance(model, NSR):
         raise ConfigError(f"{model!r} is no model; nsr.load(folder) reads one")

@@ -174,7 +174,11 @@ class NSR:
             start: continue at this position with the modules there are, instead of beginning anew.
 
         Raises:
-            InputError: there are no examples, not as many outputs as inputs, or an empty sentence.
+            ConfigError: no example is short enough, the task cannot give what it is to give, or the inputs are not what
+                the model can read or build on.
+            DataError: the user's grammar cannot be read.
+            InputError: there are no examples, not as many outputs as inputs, an empty sentence, or one that the user's
+                grammar does not parse.
         """
         if len(inputs) != len(outputs):
             raise InputError(f"{len(inputs)} inputs but {len(outputs)} outputs; give one output for each input")

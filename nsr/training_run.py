@@ -48,7 +48,7 @@ class Run:
         """Whether the run is complete already.
 
         Raises:
-            RunError: the folder is not empty and is not to be resumed.
+            RunError: it is no folder, it is not empty and not to be resumed, or it is and holds no run.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise RunError(f"{self.folder} is not a folder")

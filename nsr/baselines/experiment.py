@@ -79,8 +79,8 @@ def train_baseline(
     Raises:
         ConfigError: a task, model, size, split or option does not exist, the model does not read such inputs, or it
             needs a library that is not installed.
-        DataError: the data cannot be read.
-        RunError: ``out`` holds something already, or cannot be resumed.
+        DataError: the data cannot be read, there are fewer than two examples, or none that is short enough for ABLkit.
+        RunError: ``out`` holds something already, cannot be resumed or written, or another process trains there.
     """
     began = time.perf_counter()
     made = make_task(task, **options)

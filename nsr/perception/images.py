@@ -224,7 +224,11 @@ class ImagePerception:
 
     @classmethod
     def from_json(cls, data: dict[str, Any], weights: bytes, config: ImageConfig, seed: int) -> ImagePerception:
-        """The inverse of :meth:`to_json` and :meth:`weights`; raises KeyError, TypeError or ValueError if damaged."""
+        """The inverse of :meth:`to_json` and :meth:`weights`.
+
+        Raises:
+            KeyError, TypeError, ValueError, RuntimeError, SafetensorError: they are damaged.
+        """
         if not 0 < len(data["symbols"]) <= MAX_SYMBOLS:
             raise ValueError(f"there must be 1 to {MAX_SYMBOLS} symbols")
         made = cls(config, seed, len(data["symbols"]))

@@ -36,7 +36,11 @@ class File:
         return cls(hashlib.sha256(content).hexdigest(), len(content), content.count(b"\n"))
 
     def fault(self, path: Path) -> str | None:
-        """How the file at a path differs, None if it does not."""
+        """How the file at a path differs, None if it does not.
+
+        Raises:
+            DataError: the sha256 that was kept of it cannot be read.
+        """
         try:
             found = File.of(read_file(path, MAX_DATA))
         except FileNotFoundError:

@@ -154,7 +154,8 @@ class Task(ABC):
         """A user's sentence as the model's input: tokens, or images.
 
         Raises:
-            InputError: the sentence is empty or not in the task's language; the message says where.
+            InputError: the sentence is not in the task's language; the message says where. One that is empty may also
+                become an empty input, which :meth:`nsr.model.NSR.encode` refuses.
         """
 
     def spell(self, tokens: Tokens) -> str:
