@@ -43,7 +43,7 @@ from nsr.perception.images import ImagePerception, pictures
 from nsr.perception.perception import Perception, require_perception
 from nsr.perception.tokens import TokenPerception, words_of
 from nsr.pictures import PackedPictures, Pictures
-from nsr.runs import parse_json, read_folder, to_json, write_folder
+from nsr.runs import parse_json, to_json, write_folder
 from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Space
 from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
@@ -80,7 +80,7 @@ class NSR:
         primitives: name of the primitive set, see :data:`nsr.semantics.primitives.PRIMITIVES`.
         task: if given, it reads what users type; otherwise sentences are split at white space.
         perception: ``learned`` or ``given``, as in the settings; or a perception of one's own, see
-            :class:`nsr.perception.perception.Perception`. That is not kept in files: :meth:`load` needs it again.
+            :class:`nsr.perception.perception.Perception`. That is not kept in files: :func:`nsr.load` needs it again.
         seed: source of all randomness.
         settings: see :class:`nsr.learning.config.Config`; any of its options by name.
 
@@ -500,21 +500,6 @@ class NSR:
             RunError: the folder cannot be written, or nothing was learned.
         """
         write_folder(Path(folder), self.files())
-
-    @classmethod
-    def load(cls, folder: str | Path, tasks: Callable[..., Task], perception: Perception | None = None) -> NSR:
-        """Read a model from a run folder.
-
-        Args:
-            folder: as :meth:`save` wrote it.
-            tasks: makes the model's task from its name and options.
-            perception: that of the model, if it has one of its own.
-
-        Raises:
-            RunError: the folder is missing, damaged or of another version, or the perception is not that of the model.
-            ProgramError: the lexicon was edited and is wrong; the message says where.
-        """
-        return cls.of_files(read_folder(Path(folder)), Path(folder), tasks, perception)
 
     @classmethod
     def of_files(
