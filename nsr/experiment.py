@@ -32,7 +32,7 @@ from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
 from nsr.runs import edit_notice, locked, parse_json, read_folder
 from nsr.semantics.values import MISSING_ID
-from nsr.tasks import TASKS, Dataset, Examples, make_task
+from nsr.tasks import TASKS, Dataset, Examples, Task, make_task
 from nsr.training_run import METRICS, History, Run
 
 CHECKPOINT_SECONDS = 10.0
@@ -243,11 +243,19 @@ def data_of(model: NSR, split: str | None = None, data_dir: str | Path | None = 
     """
     if model.task is None:
         raise ConfigError(NO_TASK)
-    trained = model.metrics.get("split")
-    split = split or trained or model.task.default_split
+    split, folder = _source(model, model.task, split, data_dir)
+    return model.task.load(split, seed=model.seed, data_dir=folder)
+
+
+def _source(
+    model: NSR, task: Task, split: str | None = None, data_dir: str | Path | None = None
+) -> tuple[str, Path | None]:
+    """A split of a model's task, by default the one it was trained on, and the folder from which its data came."""
+    trained = model.metrics.get("split") or task.default_split
+    split = split or trained
     if data_dir is None and split == trained:
         data_dir = model.metrics.get("data_dir")
-    return model.task.load(split, seed=model.seed, data_dir=None if data_dir is None else Path(data_dir))
+    return split, None if data_dir is None else Path(data_dir)
 
 
 def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dict[str, Any]:
@@ -261,14 +269,8 @@ def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dic
     """
     if model.task is None:
         raise ConfigError("this model was not trained on a task, so there is no test for it")
-    data_dir = model.metrics.get("data_dir") if data_dir is None else data_dir
-    return model.task.examine(
-        name,
-        model.predict,
-        split=model.metrics.get("split") or model.task.default_split,
-        seed=model.seed,
-        data_dir=None if data_dir is None else Path(data_dir),
-    )
+    split, folder = _source(model, model.task, data_dir=data_dir)
+    return model.task.examine(name, model.predict, split=split, seed=model.seed, data_dir=folder)
 
 
 def score(model: NSR, examples: Examples) -> dict[str, Any]:
@@ -343,11 +345,8 @@ def _perceived(model: NSR) -> str:
 
 
 def drawn_examples(examples: Examples, most: int, seed: int, *, spread: bool = False) -> Examples:
-    """All examples if ``most`` is 0 or there are no more, else a draw of them in order, see :func:`nsr.arrays.draw`."""
-    if not most or len(examples) <= most:
-        return examples
-    lengths = np.fromiter(map(len, examples.inputs), np.int64) if spread else np.zeros(len(examples), np.int64)
-    return examples.take(draw(lengths, most, seed, spread).tolist())
+    """At most so many examples, drawn in order, with ``spread`` of all lengths alike; see :func:`nsr.arrays.draw`."""
+    return examples.take(draw(examples.inputs, most, seed, len if spread else None).tolist())
 
 
 def peak_memory_mb() -> float:

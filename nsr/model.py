@@ -343,13 +343,8 @@ class NSR:
     def _drawn(self, inputs: Sequence[Input]) -> Sequence[int]:
         """The examples to look at, repeats included: all, or a draw of them in order."""
         learning = self.config.learning
-        if not learning.spread:
-            lengths = np.zeros(len(inputs), np.int64)
-        elif isinstance(inputs, PackedPictures):
-            lengths = inputs.lengths
-        else:
-            lengths = np.array([len(self.encode(each)) for each in inputs], np.int64)
-        drawn: list[int] = draw(lengths, learning.examples, self.seed, learning.spread).tolist()
+        length = (lambda each: len(self.encode(each))) if learning.spread else None
+        drawn: list[int] = draw(inputs, learning.examples, self.seed, length).tolist()
         return drawn
 
     def _chosen(self, sentences: list[Any]) -> list[int]:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nsr.errors import ConfigError, DataError, InputError
+from nsr.errors import ConfigError, InputError
 from nsr.pictures import ImagePool, PackedPictures, Pictures
 from nsr.runs import write_file
 from nsr.settings import setting
@@ -124,7 +124,7 @@ class Hint(Task):
         """
         self.require_split(split)
         if data_dir is not None:
-            raise DataError(f"{data_dir}: hint reads no files, its expressions are generated; leave out --data-dir")
+            raise ConfigError("hint reads no files, its expressions are generated; leave out --data-dir")
         drawn = expressions(self.concept)
         train, validation, test = (Examples(drawn[part].tokens, drawn[part].values) for part in PARTS)
         if 0 < self.shots < len(train):

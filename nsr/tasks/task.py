@@ -128,7 +128,7 @@ class Task(ABC):
         """The examples of a split: generated, or read from the authors' files below ``data_dir``.
 
         Raises:
-            ConfigError: there is no such split.
+            ConfigError: there is no such split, or the task reads no files below ``data_dir``.
             DataError: a file is missing, malformed, or fails the split's counts.
         """
 
