@@ -92,7 +92,7 @@ class Run:
         try:
             return self._restore(model, saved, state)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{self.checkpoint / 'state.json'} is damaged: {error!r}; train again") from None
+            raise RunError(f"{self.checkpoint / STATE} is damaged: {error!r}; train again") from None
 
     def _restore(self, model: NSR, saved: NSR, state: dict[str, Any]) -> tuple[Position, float]:
         """Put the model into a state; see :meth:`restore`."""

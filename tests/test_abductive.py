@@ -7,12 +7,13 @@ import pytest
 import torch
 from glyphs import pictured
 
-from nsr.baselines.abductive import SYMBOLS, AbductiveConfig, AbductiveTrainer, make_bridge, value_of
+from nsr.baselines.abductive import AbductiveConfig, AbductiveTrainer, make_bridge, value_of
 from nsr.baselines.training import Limits, cut
 from nsr.cli.main import main
 from nsr.errors import DataError
 from nsr.experiment import drawn_examples
 from nsr.model import NSR
+from nsr.tasks.expressions import SYMBOLS
 from nsr.tasks.packed import PackedTokens
 from nsr.tasks.task import Examples
 

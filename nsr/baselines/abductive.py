@@ -31,14 +31,13 @@ from nsr.devices import usable
 from nsr.errors import ConfigError, DataError
 from nsr.perception.network import ImageConfig, SymbolNetwork, augment, classify_views, prepare, seeded
 from nsr.pictures import PackedPictures
-from nsr.tasks.expressions import CONCEPTS, VOCABULARY, is_expression
+from nsr.tasks.expressions import SYMBOLS, is_expression
 from nsr.tasks.hint import Hint, meaning
 from nsr.tasks.task import Examples, Task
 
 ABLKIT = "ablkit"
 SIZE = "cpu"
 EPOCHS = 20
-SYMBOLS = tuple(symbol for symbol in VOCABULARY if symbol not in CONCEPTS)
 
 
 @dataclass(frozen=True)

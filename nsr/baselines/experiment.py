@@ -21,7 +21,7 @@ from tqdm import tqdm
 from nsr._version import __version__
 from nsr.baselines.abductive import ABLKIT, EPOCHS, AbductiveTrainer, check
 from nsr.baselines.presets import make_network, preset
-from nsr.baselines.training import Limits, NetworkTrainer, Trainer, cut
+from nsr.baselines.training import PROGRESS, Limits, NetworkTrainer, Trainer, cut
 from nsr.errors import ConfigError, RunError
 from nsr.experiment import CHECKPOINT_SECONDS, accuracies, drawn_examples, peak_memory_mb
 from nsr.runs import (
@@ -245,7 +245,7 @@ def _restore(trainer: Trainer, run: Run) -> float:
     files = read_checkpoint(run.checkpoint)
     if files is None:
         return 0.0
-    if STATE not in files or "progress.json" not in files:
+    if STATE not in files or PROGRESS not in files:
         raise RunError(f"{run.folder} is no run of a baseline; choose another folder")
     state = parse_json(files[STATE], run.checkpoint / STATE)
     try:

@@ -38,6 +38,7 @@ from nsr.baselines.seq2seq import (
 from nsr.errors import ConfigError, DataError
 from nsr.tasks.task import Examples
 
+PROGRESS = "progress.json"  # of a checkpoint: where the training stands
 SHARE, MOST = 0.05, 500  # of the training examples for validation, and how many at most
 
 
@@ -199,7 +200,7 @@ class Trainer(ABC):
         tensors |= {f"best.{name}": each for name, each in self._best.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": each for name, each in state.items()}
-        return {"network.safetensors": save(tensors), "progress.json": json.dumps(asdict(self.progress)).encode()}
+        return {"network.safetensors": save(tensors), PROGRESS: json.dumps(asdict(self.progress)).encode()}
 
     def restore(self, files: dict[str, bytes]) -> None:
         """Take over the state of :meth:`files`; the network must be of the same shape."""
@@ -214,7 +215,7 @@ class Trainer(ABC):
             index, _, rest = name.partition(".")
             state.setdefault(int(index), {})[rest] = each
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        self.progress = Progress(**json.loads(files["progress.json"]))
+        self.progress = Progress(**json.loads(files[PROGRESS]))
         self._resumed = time.perf_counter()
 
     def _epoch(self, on_update: Callable[[], None]) -> None:

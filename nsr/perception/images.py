@@ -33,9 +33,8 @@ from nsr.perception.network import (
     temperature_of,
 )
 from nsr.perception.perception import Alternative, Perception, Readings
-from nsr.pictures import ImagePool, Pictures
+from nsr.pictures import SIDE, ImagePool, Pictures
 
-HEIGHT = WIDTH = 45  # of an image
 TRIED = 8  # symbols tried for an image
 MAX_SYMBOLS = 10_000  # that a file may have
 LEAST = -8.0  # log-probability, less that of the best symbol, of another symbol that is worth a thought
@@ -108,9 +107,9 @@ class ImagePerception:
 
     def _images(self, pool: ImagePool) -> Tensor:
         if pool not in self._prepared:
-            if pool.images.ndim != 3 or pool.images.shape[1:] != (HEIGHT, WIDTH) or pool.images.dtype != np.uint8:
+            if pool.images.ndim != 3 or pool.images.shape[1:] != (SIDE, SIDE) or pool.images.dtype != np.uint8:
                 raise InputError(
-                    f"images must be uint8 arrays of {HEIGHT} x {WIDTH}, ink dark on white, "
+                    f"images must be uint8 arrays of {SIDE} x {SIDE}, ink dark on white, "
                     f"not {pool.images.dtype} of {' x '.join(map(str, pool.images.shape[1:]))}"
                 )
             self._prepared[pool] = prepare(pool.images)

@@ -33,6 +33,7 @@ from nsr.tasks.expressions import (
     DIGITS,
     OPEN,
     OPERATORS,
+    SYMBOLS,
     TRAIN_LARGEST,
     TRAIN_OPERATORS,
     VOCABULARY,
@@ -45,7 +46,7 @@ from nsr.tasks.expressions import (
 )
 from nsr.tasks.packed import PackedNumbers, PackedTokens
 from nsr.tasks.sources import File, source
-from nsr.tasks.symbols import PARTS, PROTOCOLS, SYMBOLS, TEST, TRAIN, SymbolImages, load_symbols, read_expressions
+from nsr.tasks.symbols import PARTS, PROTOCOLS, TEST, TRAIN, SymbolImages, load_symbols, read_expressions
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size
 
 CACHE_VERSION = 1
@@ -152,7 +153,7 @@ class Hint(Task):
         With images, test images of its symbols, the same for the same expression.
         """
         tokens = tuple("".join(text.split()))
-        known = tuple(SYMBOLS) if self.input == "images" else VOCABULARY  # there are no images of new words
+        known = SYMBOLS if self.input == "images" else VOCABULARY  # there are no images of new words
         for place, token in enumerate(tokens, start=1):
             if token not in known:
                 raise InputError(f"unknown symbol {token!r} at position {place}; known symbols: {' '.join(known)}")

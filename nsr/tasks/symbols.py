@@ -21,17 +21,16 @@ import numpy as np
 
 from nsr.errors import ConfigError, DataError
 from nsr.files import read_arrays, read_file
-from nsr.tasks.expressions import VOCABULARY
+from nsr.pictures import SIDE
+from nsr.tasks.expressions import SYMBOLS, VOCABULARY
 from nsr.tasks.packed import PackedTokens
 
-SIDE = 45
-SYMBOLS = "0123456789+-*/()"
 PROTOCOLS = ("random", "writer", "development")
 PARTS = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 OFFICIAL = ("train", "val", "test")  # what the official files call the parts
 NAMES = {"times": "*", "div": "/"}  # classes with other names than their symbols
-CLASSES = (*"0123456789+-", *NAMES, *"()")
+CLASSES = tuple({symbol: name for name, symbol in NAMES.items()}.get(symbol, symbol) for symbol in SYMBOLS)
 IMAGES = "symbol_images"  # the official folder of images
 SHARES = (0.75, 0.05)  # of the images for training and for validation, with protocol random
 WRITERS = 0.06  # of the training writers for validation, with protocols by writer
@@ -170,7 +169,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     if len(both):
         raise DataError(f"{path}: writer {both[0]} is in both splits; a writer's images must all be in one")
     names = [NAMES.get(name, name) for name in classes.tolist()]
-    label_of = np.array([VOCABULARY.index(name) if name in tuple(SYMBOLS) else -1 for name in names])
+    label_of = np.array([VOCABULARY.index(name) if name in SYMBOLS else -1 for name in names])
     mine = label_of[labels] >= 0
     return images[mine], label_of[labels][mine], writers[mine], split[mine] == 1
 
@@ -187,7 +186,7 @@ def _image_paths(folder: Path) -> dict[str, str]:
     try:
         for below in sorted(each for each in root.iterdir() if each.is_dir()):
             symbol = NAMES.get(below.name, below.name)
-            if symbol in tuple(SYMBOLS):
+            if symbol in SYMBOLS:
                 names = sorted(path.name for path in below.iterdir() if not path.name.startswith("."))
                 found |= {f"{below.name}/{name}": symbol for name in names}
     except OSError as error:
