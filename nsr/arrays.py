@@ -91,6 +91,11 @@ def ragged_to_padded(rows: Sequence[np.ndarray] | Sequence[Sequence[int]], fill:
     return padded, lengths
 
 
+def percent(hits: Sequence[bool] | np.ndarray) -> float:
+    """How many of several things are hits, in percent with four decimals; 0 where there are none."""
+    return round(100 * float(np.mean(hits)), 4) if len(hits) else 0.0
+
+
 def draw(items: Sequence[Any], most: int, seed: int, length: Callable[[Any], int] | None = None) -> np.ndarray:
     """Some of several things: their indices, in order; all if there are no more.
 

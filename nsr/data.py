@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nsr.errors import ConfigError, DataError
+from nsr.errors import ConfigError, DataError, reason
 from nsr.files import read_file
 from nsr.runs import to_json, write_file, write_files
 from nsr.tasks import make_task
@@ -77,7 +77,7 @@ def generate(task: str, out: Path, *, split: str | None = None, seed: int = 0, f
             if path.name not in contents:
                 path.unlink()
     except OSError as error:
-        raise DataError(f"{out} cannot be written: {error.strerror or error}") from None
+        raise DataError(f"{out} cannot be written: {reason(error)}") from None
     return {_tsv(part): len(examples) for part, examples in parts.items()}
 
 

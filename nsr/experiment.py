@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from nsr._version import __version__
-from nsr.arrays import draw
+from nsr.arrays import draw, percent
 from nsr.devices import check_device, processes, rank
 from nsr.errors import ConfigError, RunError
 from nsr.model import NSR
@@ -293,11 +293,11 @@ def accuracies(right: np.ndarray, answered: np.ndarray, subsets: Mapping[str, Se
         subsets: indices of examples, by name.
     """
     return {
-        "accuracy": _percent(right),
-        "answered": _percent(answered),
-        "accuracy_of_answered": _percent(right[answered]) if answered.any() else None,
+        "accuracy": percent(right),
+        "answered": percent(answered),
+        "accuracy_of_answered": percent(right[answered]) if answered.any() else None,
         "count": len(right),
-        "subsets": {name: _percent(right[indices]) for name, indices in subsets.items()},
+        "subsets": {name: percent(right[indices]) for name, indices in subsets.items()},
     }
 
 
@@ -358,7 +358,3 @@ def peak_memory_mb() -> float:
             return int(found[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _percent(hits: np.ndarray) -> float:
-    return round(100 * float(hits.mean()), 4) if len(hits) else 0.0

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nsr.arrays import ranks
+from nsr.arrays import percent, ranks
 from nsr.baselines.training import Answers, Limits, Trainer
 from nsr.devices import usable
 from nsr.errors import ConfigError, DataError
@@ -163,9 +163,8 @@ class AbductiveTrainer(Trainer):
         values = [value_of(symbols[start:end]) for start, end in itertools.pairwise(inputs.bounds)]
         right = [value == output for value, output in zip(values, examples.outputs, strict=True)]
         gold = [symbol for tokens in examples.tokens for symbol in tokens]
-        alone = 100 * float((np.array(symbols) == np.array(gold)).mean())
         answered = np.array([value is not None for value in values])
-        return Answers(np.array(right), answered, {"symbols": {"alone": round(alone, 4)}})
+        return Answers(np.array(right), answered, {"symbols": {"alone": percent(np.array(symbols) == np.array(gold))}})
 
 
 def _pictures(examples: Examples) -> PackedPictures:

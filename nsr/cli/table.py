@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from nsr.cli.common import Parser, number, whole
-from nsr.errors import ConfigError, RunError
+from nsr.errors import ConfigError, RunError, reason
 
 PURPOSE = "Train and measure what tables of results show, and print them; runs that are finished are used again."
 EXAMPLE = "nsr table scan --seeds 5 --jobs 2 --out results"
@@ -106,9 +106,7 @@ def _make(folder: Path, option: str) -> None:
     except FileExistsError:
         raise RunError(f"{folder} is not a folder; choose another one by {option}") from None
     except OSError as error:
-        raise RunError(
-            f"{folder} cannot be written: {error.strerror or error}; choose another one by {option}"
-        ) from None
+        raise RunError(f"{folder} cannot be written: {reason(error)}; choose another one by {option}") from None
 
 
 def _positive(text: str) -> int:

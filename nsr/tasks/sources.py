@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from nsr.errors import reason
 from nsr.files import read_file, read_given
 
 MAX_DATA = 2**30  # bytes of one of the authors' files
@@ -46,7 +47,7 @@ class File:
         except FileNotFoundError:
             return "missing"
         except OSError as error:
-            return f"cannot be read: {error.strerror or error}"
+            return f"cannot be read: {reason(error)}"
         for name in ("lines", "bytes"):
             count, wanted = getattr(found, name), getattr(self, name)
             if wanted not in (None, count):

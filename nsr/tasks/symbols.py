@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from nsr.errors import ConfigError, DataError
+from nsr.errors import ConfigError, DataError, reason
 from nsr.files import read_arrays, read_file
 from nsr.pictures import SIDE
 from nsr.tasks.expressions import SYMBOLS, VOCABULARY
@@ -148,7 +148,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; --symbols is strokes, an .npz file or a folder") from None
     except Exception as error:  # zipfile, zlib and numpy raise many kinds
-        raise DataError(f"{path} is not an .npz file of symbols: {_reason(error)}") from None
+        raise DataError(f"{path} is not an .npz file of symbols: {reason(error)}") from None
     for name in ARRAYS:
         if not isinstance(found.get(name), np.ndarray):  # numpy gives bytes of what is no array
             raise DataError(f"{path}: {name} is {'no array' if name in found else 'missing'}")
@@ -190,15 +190,10 @@ def _image_paths(folder: Path) -> dict[str, str]:
                 names = sorted(path.name for path in below.iterdir() if not path.name.startswith("."))
                 found |= {f"{below.name}/{name}": symbol for name in names}
     except OSError as error:
-        raise DataError(f"{root} cannot be read: {_reason(error)}") from None
+        raise DataError(f"{root} cannot be read: {reason(error)}") from None
     if not found:
         raise DataError(f"{root} holds no images of HINT's symbols; its folders must be {' '.join(CLASSES)}")
     return found
-
-
-def _reason(error: Exception) -> str:
-    """What an error says, in one line; some say nothing."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -215,7 +210,7 @@ def read_image(path: Path) -> np.ndarray:
     try:
         content = read_file(path, MAX_IMAGE)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        raise DataError(f"{path} cannot be read: {reason(error)}") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the size, which is looked at before anything is decoded
@@ -223,7 +218,7 @@ def read_image(path: Path) -> np.ndarray:
                 size = opened.size
                 found = np.asarray(opened.convert("L"), np.uint8) if size == (SIDE, SIDE) else None
     except Exception as error:  # Pillow raises many kinds
-        raise DataError(f"{path} is no readable image: {_reason(error)}") from None
+        raise DataError(f"{path} is no readable image: {reason(error)}") from None
     if found is None:
         raise DataError(f"{path} must be of {SIDE} x {SIDE} pixels, not {size[0]} x {size[1]}")
     return found
@@ -258,7 +253,7 @@ def read_expressions(folder: Path, part: int) -> OfficialExpressions | None:
     try:
         items = json.loads(read_file(path, MAX_EXPRESSIONS))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {_reason(error)}") from None
+        raise DataError(f"{path} cannot be read: {reason(error)}") from None
     if not isinstance(items, list) or not items:
         raise DataError(f"{path} must be a list of expressions")
     ids, sentences, values = [], [], []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nsr.errors import ConfigError, DataError, MissingDataError
+from nsr.errors import ConfigError, DataError, MissingDataError, reason
 
 Tokens = tuple[str, ...]
 LITERAL = "<literal>"  # the symbol of all words that denote themselves
@@ -90,7 +90,7 @@ def read_lines(path: Path, files: str) -> list[str]:
             f"{path} does not exist; give the folder of {files}, or run without --data-dir to generate the data"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise DataError(f"{path} cannot be read: {reason(error)}") from None
 
 
 def group_by_size(sizes: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
