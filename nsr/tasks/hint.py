@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nsr.errors import ConfigError, InputError
+from nsr.files import read_arrays
 from nsr.pictures import ImagePool, PackedPictures, Pictures
 from nsr.runs import write_file
 from nsr.settings import setting
@@ -72,6 +73,7 @@ IMAGE_SETTINGS = {
     "readings": 8,
 }
 QUICK_SETTINGS = {"turns": 0, "first_steps": 70, "examples": 60_000, "views": 4}
+KEPT = tuple(f"{part}.{name}" for part in PARTS for name in ("codes", "lengths", "values", "largest"))  # in the cache
 SUBSETS = ("I", "SS", "LS", "SL", "LL")
 
 
@@ -319,16 +321,10 @@ def cache_folder() -> Path:
 
 
 def _arrays(found: Mapping[str, Expressions]) -> dict[str, np.ndarray]:
-    return {
-        f"{part}.{name}": array
-        for part in PARTS
-        for name, array in (
-            ("codes", found[part].tokens.codes),
-            ("lengths", found[part].tokens.lengths.astype(np.uint8)),
-            ("values", found[part].values.numbers),
-            ("largest", found[part].largest),
-        )
-    }
+    arrays: list[np.ndarray] = []
+    for each in (found[part] for part in PARTS):
+        arrays += [each.tokens.codes, each.tokens.lengths.astype(np.uint8), each.values.numbers, each.largest]
+    return dict(zip(KEPT, arrays, strict=True))
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
@@ -354,8 +350,7 @@ def _write_cache(path: Path, found: Mapping[str, Expressions]) -> None:
 def _read_cache(path: Path) -> dict[str, Expressions] | None:
     """The expressions kept in a file, None if there is none or it is damaged."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # np.load leaves bad files open
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path, ("checksum", *KEPT))
         if str(arrays.pop("checksum")) != _checksum(arrays):
             return None
         found = {}
