@@ -138,7 +138,7 @@ class NSR:
             ConfigError: it has none.
         """
         if self.task is None:
-            raise ConfigError("only a task can give perception, syntax or semantics; leave them learned")
+            raise ConfigError("this model has no task; give it one, or leave perception, syntax and semantics learned")
         return self.task
 
     def build_on(self, base: NSR) -> NSR:

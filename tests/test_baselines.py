@@ -29,7 +29,7 @@ from nsr.baselines.seq2seq import (
     solved,
     train_epoch,
 )
-from nsr.baselines.training import Limits, NetworkTrainer, Progress, Trainer, cut
+from nsr.baselines.training import Limits, NetworkTrainer, Progress, Trainer, split_off_validation
 from nsr.baselines.transformer import TransformerConfig, sinusoids
 from nsr.cli.main import main
 from nsr.errors import ConfigError, DataError, InputError
@@ -302,7 +302,7 @@ def test_a_missing_library_is_named_with_its_extra(model, monkeypatch, capsys):
 
 
 def trainer(examples: Examples, name: str = "lstm", seed: int = 5, **limits) -> NetworkTrainer:
-    train, validation = cut(examples, seed)
+    train, validation = split_off_validation(examples, seed)
     model = make_network(name, replace(small(name), dropout=0.2), examples, torch.Generator().manual_seed(seed))
     return NetworkTrainer(model, train, validation, Limits(**limits), seed)
 
@@ -373,12 +373,12 @@ def test_minutes_end_training_within_an_epoch(examples):
 
 
 def test_the_validation_part_is_drawn_by_seed_from_all_that_there_is(examples):
-    train, validation = cut(examples, 0)
+    train, validation = split_off_validation(examples, 0)
     assert (len(train), len(validation)) == (49, 3)
     assert sorted([*train, *validation]) == sorted(examples)
-    assert list(validation) == list(cut(examples, 0)[1]) != list(cut(examples, 1)[1])
+    assert list(validation) == list(split_off_validation(examples, 0)[1]) != list(split_off_validation(examples, 1)[1])
     with pytest.raises(DataError, match="at least two"):
-        cut(examples.take([0]), 0)
+        split_off_validation(examples.take([0]), 0)
 
 
 def test_every_task_has_presets_of_both_sizes():

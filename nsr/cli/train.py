@@ -36,7 +36,7 @@ def add_arguments(parser: Parser) -> None:
 
 
 def add_run_options(parser: Parser, kept: str) -> None:
-    """What is trained, and the folder in which so much of it is kept."""
+    """The task, its data and the run folder; ``kept`` is what is written to that."""
     from nsr.experiment import CHECKPOINT_SECONDS
     from nsr.tasks import TASKS
 
