@@ -24,6 +24,7 @@ from nsr.gss import ROOT
 from nsr.settings import setting
 from nsr.syntax.grammar import check, load_grammar
 from nsr.tasks.compositionality import TESTS, add_exceptions, add_primitive_twins, swap_in_twins
+from nsr.tasks.sources import path_of
 from nsr.tasks.string_edits import (
     ARITY,
     LITERALS,
@@ -204,18 +205,17 @@ def _examples(inputs: list[Tokens]) -> Examples:
 def _read(name: str, data_dir: Path) -> Dataset:
     """The examples of a split in the authors' files."""
     split = SPLITS[name]
-    root = data_dir if (data_dir / name).is_dir() else data_dir / "pcfg"
-    path = root / name / "test.src"
+    path = path_of("pcfg", data_dir, f"{name}/test.src")
     test = _read_files(path)
     if len(test) != split.test:
         raise DataError(f"{path}: expected {split.test} lines, found {len(test)}; download the file again")
     _require(split, test, path, tested=True)
-    path = root / name / "train.src"
+    path = path_of("pcfg", data_dir, f"{name}/train.src")
     if path.exists():
         train = _read_files(path)
         _require(split, train, path, tested=False)
         return Dataset(train, test, "the authors' files")
-    train = _read_files(root / "10k" / "train.src")
+    train = _read_files(path_of("pcfg", data_dir, "10k/train.src"))
     tested = set(test.inputs)
     kept = [
         index
