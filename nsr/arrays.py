@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -100,21 +101,28 @@ def ragged_to_padded(rows: Sequence[np.ndarray] | Sequence[Sequence[int]], fill:
     return padded, lengths
 
 
-def draw(lengths: np.ndarray, most: int, seed: int, spread: bool = False) -> np.ndarray:
-    """Some of several things: their indices, in order.
+def percent(hits: Sequence[bool] | np.ndarray) -> float:
+    """How many of several things are hits, in percent with four decimals; 0 where there are none."""
+    return round(100 * float(np.mean(hits)), 4) if len(hits) else 0.0
+
+
+def draw(items: Sequence[Any], most: int, seed: int, length: Callable[[Any], int] | None = None) -> np.ndarray:
+    """Some of several things: their indices, in order; all if there are no more.
 
     Args:
-        lengths: of the things, shape (B,).
+        items: the things.
         most: how many are drawn at most; 0 for all.
         seed: source of the randomness.
-        spread: whether as many of each length are drawn as there are, or as of the others.
+        length: of a thing. If it is given, as many are drawn of each length, as far as there are so many; otherwise all
+            are as likely. Things with an array ``lengths`` are not asked one by one.
     """
-    count = len(lengths)
+    count = len(items)
     if not most or count <= most:
         return np.arange(count)
     generator = np.random.default_rng([seed, count])
-    if not spread:
+    if length is None:
         return np.sort(generator.choice(count, most, replace=False))
+    lengths = items.lengths if hasattr(items, "lengths") else np.fromiter(map(length, items), np.int64, count)
     order = generator.permutation(count)
     return np.sort(order[np.argsort(ranks(lengths[order]), kind="stable")[:most]])
 

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nsr.errors import ConfigError, DataError
+from nsr.errors import ConfigError, DataError, reason
 from nsr.files import read_file
 from nsr.runs import to_json, write_file, write_files
 from nsr.tasks import make_task
 from nsr.tasks.pairs import format_pairs
-from nsr.tasks.sources import File, folder_of, read_files, source, sum_file
+from nsr.tasks.sources import File, path_of, read_files, source, sum_file
 from nsr.tasks.task import Examples, Task
 
 DATA_DIR = Path("data")
@@ -39,14 +39,15 @@ def describe(task: str, data_dir: Path = DATA_DIR) -> dict[str, str]:
     size = sum(file.bytes or 0 for file in found.files.values())
     known = sum(file.sha256 is not None for file in found.files.values())
     complete = "" if all(file.bytes for file in found.files.values()) else "more than "
-    root = folder_of(task, data_dir)
-    present = sum((root / name).is_file() for name in found.files)
+    paths = {name: path_of(task, data_dir, name) for name in found.files}
+    roots = dict.fromkeys(str(path.parents[len(Path(name).parts) - 1]) for name, path in paths.items())
+    present = sum(path.is_file() for path in paths.values())
     return told | {
         "fetch": f"nsr data fetch {task}",
         "page": found.page,
         "files": f"{len(found.files)}, {complete}{_megabytes(size)}; {known} with a known checksum",
         "licence": str(found.licence),
-        "present": f"{present} of {len(found.files)} in {root}",
+        "present": f"{present} of {len(found.files)} in {' and '.join(roots)}",
     }
 
 
@@ -81,7 +82,7 @@ def generate(task: str, out: Path, *, split: str | None = None, seed: int = 0, f
             if path.name not in contents:
                 path.unlink()
     except OSError as error:
-        raise DataError(f"{out} cannot be written: {error.strerror or error}") from None
+        raise DataError(f"{out} cannot be written: {reason(error)}") from None
     return {_tsv(part): len(examples) for part, examples in parts.items()}
 
 
@@ -113,9 +114,8 @@ def fetch(
     if not files:
         tell(f"{task} needs no download: its published examples are generated")
         return
-    root = folder_of(task, data_dir)
     for name, file in files.items():
-        path = root / name
+        path = path_of(task, data_dir, name)
         if file.fault(path) is None:
             tell(f"{path}: already there")
             continue
@@ -152,12 +152,12 @@ def verify(task: str, data_dir: Path | None = None) -> Verdict:
     made = _published(task)
     if data_dir is not None and (data_dir / LISTING).exists():
         files, command = _read_listing(task, data_dir / LISTING)
-        return _verdict(data_dir, files, f"generated files of {task}", command)
+        return _verdict({data_dir / name: file for name, file in files.items()}, f"generated files of {task}", command)
     found = source(task)
     if found.files:
-        root = folder_of(task, data_dir or DATA_DIR)
+        paths = {path_of(task, data_dir or DATA_DIR, name): file for name, file in found.files.items()}
         command = f"nsr data fetch {task}" + (f" --data-dir {data_dir}" if data_dir else "")
-        return _verdict(root, found.files, f"files of {task}", f"{command} gets the published ones")
+        return _verdict(paths, f"files of {task}", f"{command} gets the published ones")
     if data_dir is not None:
         raise DataError(f"{data_dir} holds no {LISTING}: {task} reads no other files; leave out --data-dir")
     faults = tuple(made.faults())
@@ -177,9 +177,9 @@ def _published(name: str) -> Task:
     return task
 
 
-def _verdict(root: Path, files: Mapping[str, File], kind: str, advice: str) -> Verdict:
+def _verdict(files: Mapping[Path, File], kind: str, advice: str) -> Verdict:
     """How files differ from what they must be."""
-    faults = {root / name: file.fault(root / name) for name, file in files.items()}
+    faults = {path: file.fault(path) for path, file in files.items()}
     named = tuple(f"{path}: {fault}" for path, fault in faults.items() if fault)
     return Verdict(len(files), kind, named, advice, sum(file.sha256 is None for file in files.values()))
 

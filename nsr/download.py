@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from nsr.errors import ConfigError, DataError
+from nsr.errors import ConfigError, DataError, reason
 
 if TYPE_CHECKING:
     from requests import RequestException, Response
@@ -77,7 +77,7 @@ def download(file: File, path: Path, *, progress: bool = False, pause: float = 1
     except PermissionError:  # pooch puts more into it
         raise DataError(f"{path.parent} cannot be written: Permission denied") from None
     except OSError as error:
-        raise DataError(f"{path.parent} cannot be written: {error.strerror or error}") from None
+        raise DataError(f"{path.parent} cannot be written: {reason(error)}") from None
 
 
 class Transfer:

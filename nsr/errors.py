@@ -38,6 +38,12 @@ class ExportError(NSRError):
     """A model that cannot be written as a grammar that does the same."""
 
 
+def reason(error: Exception) -> str:
+    """Why something failed, in one line; of an error of the system without number and path."""
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
 def did_you_mean(word: str, known: Iterable[str], kind: str) -> str:
     """What to write instead of a word: the nearest one that is known, or all."""
     known = list(known)

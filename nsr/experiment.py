@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from nsr._version import __version__
-from nsr.arrays import draw
+from nsr.arrays import draw, percent
 from nsr.devices import check_device, processes, rank
 from nsr.errors import ConfigError, RunError
 from nsr.learning.config import Config, flat
@@ -33,7 +33,7 @@ from nsr.recognition import symbol_accuracy
 from nsr.review import notes, require_known_words, review
 from nsr.runs import edit_notice, locked, parse_json, read_folder
 from nsr.semantics.values import MISSING_ID
-from nsr.tasks import TASKS, Dataset, Examples, make_task
+from nsr.tasks import TASKS, Dataset, Examples, Task, make_task
 from nsr.training_run import METRICS, History, Run
 
 CHECKPOINT_SECONDS = 10.0
@@ -76,7 +76,11 @@ def train(
     Raises:
         ConfigError: a task, split or option does not exist, or a run with a perception of its own is to be resumed.
         DataError: the data cannot be read.
-        RunError: ``out`` holds something already, cannot be resumed or written, or another process trains there.
+        InputError: there are no examples to learn from, a test input has a word that no training input has, or the
+            user's grammar does not parse a training input.
+        ProgramError: the lexicon of ``from_run``, or of a finished run in ``out``, was edited and is wrong.
+        RunError: ``out`` holds something already, cannot be resumed or written, or another process trains there;
+            ``from_run`` is as :func:`load` refuses it.
     """
     began = time.perf_counter()
     model = untrained(task, seed, settings)
@@ -203,9 +207,10 @@ def evaluate(
         third is None. Of images also ``"symbols"``.
 
     Raises:
-        ConfigError: it is no model, it has no task, its task has no such part, or the images of ``symbols`` are drawn
-            for test inputs only.
+        ConfigError: it is no model, it has no task, its task has no such split or part, or the images of ``symbols``
+            are drawn for test inputs only.
         DataError: the data cannot be read.
+        InputError: an example has a word that the model does not know.
     """
     if not isinstance(model, NSR):
         raise ConfigError(f"{model!r} is no model; nsr.load(folder) reads one")
@@ -240,11 +245,19 @@ def data_of(model: NSR, split: str | None = None, data_dir: str | Path | None = 
     """
     if model.task is None:
         raise ConfigError(NO_TASK)
-    trained = model.metrics.get("split")
-    split = split or trained or model.task.default_split
+    split, folder = _source(model, model.task, split, data_dir)
+    return model.task.load(split, seed=model.seed, data_dir=folder)
+
+
+def _source(
+    model: NSR, task: Task, split: str | None = None, data_dir: str | Path | None = None
+) -> tuple[str, Path | None]:
+    """A split of a model's task, by default the one it was trained on, and the folder from which its data came."""
+    trained = model.metrics.get("split") or task.default_split
+    split = split or trained
     if data_dir is None and split == trained:
         data_dir = model.metrics.get("data_dir")
-    return model.task.load(split, seed=model.seed, data_dir=None if data_dir is None else Path(data_dir))
+    return split, None if data_dir is None else Path(data_dir)
 
 
 def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dict[str, Any]:
@@ -258,14 +271,8 @@ def examine(model: NSR, name: str, *, data_dir: str | Path | None = None) -> dic
     """
     if model.task is None:
         raise ConfigError("this model was not trained on a task, so there is no test for it")
-    data_dir = model.metrics.get("data_dir") if data_dir is None else data_dir
-    return model.task.examine(
-        name,
-        model.predict,
-        split=model.metrics.get("split") or model.task.default_split,
-        seed=model.seed,
-        data_dir=None if data_dir is None else Path(data_dir),
-    )
+    split, folder = _source(model, model.task, data_dir=data_dir)
+    return model.task.examine(name, model.predict, split=split, seed=model.seed, data_dir=folder)
 
 
 def score(model: NSR, examples: Examples) -> dict[str, Any]:
@@ -288,11 +295,11 @@ def accuracies(right: np.ndarray, answered: np.ndarray, subsets: Mapping[str, Se
         subsets: indices of examples, by name.
     """
     return {
-        "accuracy": _percent(right),
-        "answered": _percent(answered),
-        "accuracy_of_answered": _percent(right[answered]) if answered.any() else None,
+        "accuracy": percent(right),
+        "answered": percent(answered),
+        "accuracy_of_answered": percent(right[answered]) if answered.any() else None,
         "count": len(right),
-        "subsets": {name: _percent(right[indices]) for name, indices in subsets.items()},
+        "subsets": {name: percent(right[indices]) for name, indices in subsets.items()},
     }
 
 
@@ -340,11 +347,8 @@ def _perceived(model: NSR) -> str:
 
 
 def drawn_examples(examples: Examples, most: int, seed: int, *, spread: bool = False) -> Examples:
-    """All examples if ``most`` is 0 or there are no more, else a draw of them in order, see :func:`nsr.arrays.draw`."""
-    if not most or len(examples) <= most:
-        return examples
-    lengths = np.fromiter(map(len, examples.inputs), np.int64) if spread else np.zeros(len(examples), np.int64)
-    return examples.take(draw(lengths, most, seed, spread).tolist())
+    """At most so many examples, drawn in order, with ``spread`` of all lengths alike; see :func:`nsr.arrays.draw`."""
+    return examples.take(draw(examples.inputs, most, seed, len if spread else None).tolist())
 
 
 def peak_memory_mb() -> float:
@@ -356,7 +360,3 @@ def peak_memory_mb() -> float:
             return int(found[1]) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def _percent(hits: np.ndarray) -> float:
-    return round(100 * float(hits.mean()), 4) if len(hits) else 0.0

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from nsr._version import __version__
-from nsr.errors import ExportError
+from nsr.errors import ExportError, reason
 from nsr.learning.deduction import deduce, execute
 from nsr.model import NSR, show
 from nsr.perception.tokens import TokenPerception, words_of
@@ -73,7 +73,7 @@ def export(
         folder.mkdir(parents=True, exist_ok=True)
         write_files(folder, {name: text.encode() for name, text in files.items()})
     except OSError as error:
-        raise ExportError(f"{folder} cannot be written: {error.strerror or error}") from None
+        raise ExportError(f"{folder} cannot be written: {reason(error)}") from None
     return agreements
 
 

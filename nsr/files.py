@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nsr.errors import DataError
+from nsr.errors import DataError, reason
 
 MAX_FILE = 2**26  # bytes of a text, of JSON, of weights
 MAX_ARRAYS = 2**30  # bytes of the arrays in an .npz file, unpacked
@@ -55,7 +55,7 @@ def read_given(path: str | Path) -> bytes:
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{path} cannot be read: {reason(error)}") from None
 
 
 def read_arrays(path: Path, names: Iterable[str], most: int = MAX_ARRAYS) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from nsr.errors import ProgramError
 from nsr.semantics.values import Value, format_value
-from nsr.semantics.values import from_json as value_from_json
 from nsr.semantics.values import to_json as value_to_json
 
 ROOT = -1  # the head of the root
@@ -26,7 +25,7 @@ ROOT = -1  # the head of the root
 
 @dataclass(frozen=True, eq=False)
 class GSS:
-    """An immutable tree over the inputs; equal and hashed by content. A revision makes a new tree.
+    """An immutable tree over the inputs; equal and hashed by content.
 
     Attributes:
         inputs: x, the grounded inputs: words, or names of images.
@@ -102,22 +101,6 @@ class GSS:
         """The number of dependents of a node."""
         return int(np.count_nonzero(self.heads == node))
 
-    def with_value(self, node: int, value: Value) -> GSS:
-        """The same tree with another value at one node; the values above it stay as they are."""
-        self._require(node)
-        return replace(self, values=(*self.values[:node], value, *self.values[node + 1 :]))
-
-    def with_head(self, node: int, head: int) -> GSS:
-        """The same nodes with one of them attached to another head; all values stay as they are.
-
-        Raises:
-            ValueError: the result is no tree.
-        """
-        self._require(node)
-        heads = self.heads.copy()
-        heads[node] = head
-        return replace(self, heads=heads)
-
     def pretty(self, width: int | None = 100) -> str:
         """The tree as text: a node a line, each head above its dependents, with symbol, program and value.
 
@@ -158,27 +141,8 @@ class GSS:
             "log_prob": None if self.log_prob == -math.inf else self.log_prob,
         }
 
-    @classmethod
-    def from_json(cls, data: Any) -> GSS:
-        """The inverse of :meth:`to_json`.
-
-        Raises:
-            ValueError: a field is missing, unknown or malformed; the message starts with its name.
-        """
-        if not isinstance(data, dict):
-            raise ValueError(f"a GSS is a JSON object, not {data!r}")
-        names = [field.name for field in fields(cls)]
-        for name in data:
-            if name not in names:
-                raise ValueError(f"{name}: unknown field; the fields are {', '.join(names)}")
-        return cls(**{name: _read_field(data, name) for name in names})
-
     def _content(self) -> tuple[Any, ...]:
         return (self.inputs, self.symbols, self.heads.tobytes(), self.values, self.programs, self.log_prob)
-
-    def _require(self, node: int) -> None:
-        if not 0 <= node < len(self):
-            raise IndexError(f"node {node} in a tree of {len(self)} nodes")
 
     def _top_down(self) -> Iterator[tuple[int, str]]:
         """Each node, heads before dependents, with the branch drawn before it."""
@@ -301,40 +265,3 @@ def _aligned(*columns: list[str]) -> str:
 
 def _longest(texts: list[str]) -> int:
     return max(map(len, texts))
-
-
-# Reading JSON
-
-
-def _read_field(data: dict[str, Any], name: str) -> Any:
-    if name not in data:
-        raise ValueError(f"{name}: missing")
-    try:
-        match name:
-            case "values":
-                return [value_from_json(item) for item in _list(data[name], object)]
-            case "log_prob":
-                return _log_prob(data[name])
-            case "heads":
-                return _list(data[name], int)
-            case _:
-                return _list(data[name], str)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{name}: {error}") from None
-
-
-def _list(data: Any, kind: type) -> list[Any]:
-    if not isinstance(data, list):
-        raise ValueError(f"expected a list, found {data!r}")
-    for item in data:
-        if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
-            raise ValueError(f"expected a list of {kind.__name__}, found {item!r} in it")
-    return data
-
-
-def _log_prob(data: Any) -> float:
-    if data is None:
-        return -math.inf
-    if isinstance(data, bool) or not isinstance(data, int | float):
-        raise ValueError(f"expected a number or null, found {data!r}")
-    return float(data)

@@ -45,7 +45,7 @@ from nsr.perception.images import ImagePerception, pictures
 from nsr.perception.perception import Perception, require_perception
 from nsr.perception.tokens import TokenPerception, words_of
 from nsr.pictures import PackedPictures, Pictures
-from nsr.runs import parse_json, read_folder, to_json, write_folder
+from nsr.runs import parse_json, to_json, write_folder
 from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Space
 from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
@@ -83,7 +83,7 @@ class NSR:
         primitives: name of the primitive set, see :data:`nsr.semantics.primitives.PRIMITIVES`.
         task: if given, it reads what users type; otherwise sentences are split at white space.
         perception: ``learned`` or ``given``, as in the settings; or a perception of one's own, see
-            :class:`nsr.perception.perception.Perception`. That is not kept in files: :meth:`load` needs it again.
+            :class:`nsr.perception.perception.Perception`. That is not kept in files: :func:`nsr.load` needs it again.
         seed: source of all randomness.
         settings: see :class:`nsr.learning.config.Config`; any of its options by name.
 
@@ -141,7 +141,7 @@ class NSR:
             ConfigError: it has none.
         """
         if self.task is None:
-            raise ConfigError("only a task can give perception, syntax or semantics; leave them learned")
+            raise ConfigError("this model has no task; give it one, or leave perception, syntax and semantics learned")
         return self.task
 
     def build_on(self, base: NSR) -> NSR:
@@ -177,8 +177,11 @@ class NSR:
             start: continue at this position with the modules there are, instead of beginning anew.
 
         Raises:
-            InputError: there are no examples, not as many outputs as inputs, an empty sentence, or an output that is
-                no value of the primitives.
+            ConfigError: no example is short enough, the task cannot give what it is to give, or the inputs are not what
+                the model can read or build on.
+            DataError: the user's grammar cannot be read.
+            InputError: there are no examples, not as many outputs as inputs, an empty sentence, one that the user's
+                grammar does not parse, or an output that is no value of the primitives.
         """
         sentences, values = self._pairs(inputs, outputs)
         if start is None:
@@ -363,13 +366,8 @@ class NSR:
     def _drawn(self, inputs: Sequence[Input]) -> Sequence[int]:
         """The examples to look at, repeats included: all, or a draw of them in order."""
         learning = self.config.learning
-        if not learning.spread:
-            lengths = np.zeros(len(inputs), np.int64)
-        elif isinstance(inputs, PackedPictures):
-            lengths = inputs.lengths
-        else:
-            lengths = np.array([len(self.tokens(each)) for each in inputs], np.int64)
-        drawn: list[int] = draw(lengths, learning.examples, self.seed, learning.spread).tolist()
+        length = (lambda each: len(self.tokens(each))) if learning.spread else None
+        drawn: list[int] = draw(inputs, learning.examples, self.seed, length).tolist()
         return drawn
 
     def _chosen(self, sentences: list[Any]) -> list[int]:
@@ -559,21 +557,6 @@ class NSR:
             RunError: the folder cannot be written, or nothing was learned.
         """
         write_folder(Path(folder), self.files())
-
-    @classmethod
-    def load(cls, folder: str | Path, tasks: Callable[..., Task], perception: Perception | None = None) -> NSR:
-        """Read a model from a run folder.
-
-        Args:
-            folder: as :meth:`save` wrote it.
-            tasks: makes the model's task from its name and options.
-            perception: that of the model, if it has one of its own.
-
-        Raises:
-            RunError: the folder is missing, damaged or of another version, or the perception is not that of the model.
-            ProgramError: the lexicon was edited and is wrong; the message says where.
-        """
-        return cls.of_files(read_folder(Path(folder)), Path(folder), tasks, perception)
 
     @classmethod
     def of_files(

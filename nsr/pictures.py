@@ -10,6 +10,8 @@ import numpy as np
 
 from nsr.arrays import take_ragged
 
+SIDE = 45  # pixels of an image, in height and in width
+
 
 @dataclass(frozen=True, eq=False)
 class ImagePool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nsr.arrays import percent
 from nsr.learning.deduction import Deduction
 from nsr.model import NSR
 from nsr.perception.images import images_of
@@ -65,7 +66,7 @@ class Recognition:
 
     def accuracy(self, read: np.ndarray) -> float:
         """Percent of the images that are read as what they are."""
-        return round(100 * float((np.append(self.label_of, -1)[read] == self.gold).mean()), 4)
+        return percent(np.append(self.label_of, -1)[read] == self.gold)
 
 
 def symbol_accuracy(model: NSR, examples: Examples, found: Deduction) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from nsr.arrays import percent
 from nsr.errors import InputError
 from nsr.learning.config import KnowledgeConfig
 from nsr.learning.knowledge import literal_words
@@ -53,10 +54,10 @@ def review(model: NSR, train: Examples) -> dict[str, Any]:
         ``{"accuracy", "unexplained", "without_program"}``, the first in percent, the second at most SHOWN of
         ``{"input", "output", "answer"}`` (an answer of None says that there is no derivation), the third words.
     """
-    answered = zip(train.inputs, train.outputs, model.predict(train.inputs), strict=True)
+    answered = list(zip(train.inputs, train.outputs, model.predict(train.inputs), strict=True))
     wrong = [case for case in answered if case[1] != case[2]]
     return {
-        "accuracy": round(100 * (1 - len(wrong) / len(train)), 4),
+        "accuracy": percent([output == answer for _, output, answer in answered]),
         "unexplained": [
             {"input": " ".join(tokens), "output": _plain(output), "answer": _plain(answer)}
             for tokens, output, answer in _shortest(dict.fromkeys(wrong))

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from nsr._version import __version__
-from nsr.errors import RunError
+from nsr.errors import RunError, reason
 from nsr.files import read_file
 
 FORMAT = 4
@@ -122,7 +122,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def unwritable(path: Path, error: OSError) -> RunError:
     """The error that a file or folder cannot be written, and why."""
-    return RunError(f"{path} cannot be written: {error.strerror or error}")
+    return RunError(f"{path} cannot be written: {reason(error)}")
 
 
 def read_folder(folder: Path, editable: Collection[str] = EDITABLE) -> dict[str, bytes]:
@@ -191,7 +191,7 @@ def _read_manifest(folder: Path) -> bytes:
     except FileNotFoundError:
         raise RunError(f"{folder} holds no finished model (no {MANIFEST}); finish the training with --resume") from None
     except OSError as error:
-        raise RunError(f"{folder / MANIFEST} cannot be read: {error.strerror or error}") from None
+        raise RunError(f"{folder / MANIFEST} cannot be read: {reason(error)}") from None
 
 
 def _content(path: Path) -> bytes | None:
@@ -336,4 +336,4 @@ def read_run_file(path: Path) -> bytes:
     try:
         return read_file(path)
     except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise RunError(f"{path} cannot be read: {reason(error)}") from None

@@ -48,7 +48,7 @@ class Run:
         """Whether the run is complete already.
 
         Raises:
-            RunError: the folder is not empty and is not to be resumed.
+            RunError: it is no folder, it is not empty and not to be resumed, or it is and holds no run.
         """
         if self.folder.exists() and not self.folder.is_dir():
             raise RunError(f"{self.folder} is not a folder")
@@ -92,7 +92,7 @@ class Run:
         try:
             return self._restore(model, saved, state)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{self.checkpoint / 'state.json'} is damaged: {error!r}; train again") from None
+            raise RunError(f"{self.checkpoint / STATE} is damaged: {error!r}; train again") from None
 
     def _restore(self, model: NSR, saved: NSR, state: dict[str, Any]) -> tuple[Position, float]:
         """Put the model into a state; see :meth:`restore`."""

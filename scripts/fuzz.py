@@ -310,19 +310,14 @@ def report(outcomes: list[Outcome], seed: int, source: str) -> tuple[str, dict[s
     from fuzz_targets import TARGETS
 
     from nsr.reports.measurement import machine
+    from nsr.reports.tables import markdown
 
     cases, lost, seconds = (sum(getattr(each, name) for each in outcomes) for name in ("cases", "lost", "seconds"))
     rows = [each.cells for each in (*outcomes, Outcome("all", "", "", cases, lost, seconds))]
     engines = ", ".join(dict.fromkeys(each.engine for each in outcomes))
     limits = ", ".join(f"{name} {TARGETS[name].seconds:g}" for name in dict.fromkeys(each.target for each in outcomes))
     host = machine()
-    lines = [
-        f"### {ENGINES[outcomes[0].engine].title}",
-        "",
-        f"| {' | '.join(HEADER)} |",
-        "|" + "---|" * len(HEADER),
-        *(f"| {' | '.join(row)} |" for row in rows),
-        "",
+    notes = [
         "A case survives if it ends with a result or with one error of nsr's own, and without a warning, within these",
         f"seconds of a processor: {limits}; and within {MEMORY >> 30} GB of address space beyond what it starts with.",
         "",
@@ -336,7 +331,7 @@ def report(outcomes: list[Outcome], seed: int, source: str) -> tuple[str, dict[s
         "memory": MEMORY,
         "outcomes": [asdict(each) for each in outcomes],
     }
-    return "\n".join(lines) + "\n", told
+    return markdown(ENGINES[outcomes[0].engine].title, HEADER, rows, "\n".join(notes)), told
 
 
 def main(arguments: list[str] | None = None) -> int:

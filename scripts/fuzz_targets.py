@@ -30,6 +30,7 @@ from nsr.errors import ConfigError, DataError, NSRError
 from nsr.model_files import CONFIG, IMAGES, LEXICON, PARSER, SYNTAX, VOCABULARY
 from nsr.model_files import GRAMMAR as GRAMMAR_FILE
 from nsr.perception.images import ImagePerception, pictures
+from nsr.pictures import SIDE
 from nsr.runs import MANIFEST, read_folder, to_json, write_folder
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import parse_lexicon
@@ -38,7 +39,7 @@ from nsr.semantics.primitives import PRIMITIVES, Type
 from nsr.semantics.programs import MAX_NUMBER
 from nsr.syntax.own import OwnSyntax
 from nsr.tasks.pairs import outputs, parse_pairs
-from nsr.tasks.symbols import CLASSES, SIDE, load_symbols, read_image
+from nsr.tasks.symbols import CLASSES, load_symbols, read_image
 from nsr.tasks.task import Dataset, Examples
 from nsr.training_run import METRICS
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nsr.pictures import ImagePool, PackedPictures
+from nsr.pictures import SIDE, ImagePool, PackedPictures
 from nsr.tasks.packed import PackedTokens
-
-SIDE = 45
 
 
 def glyphs(labels, each, seed=0):

@@ -7,12 +7,13 @@ import pytest
 import torch
 from glyphs import pictured
 
-from nsr.baselines.abductive import SYMBOLS, AbductiveConfig, AbductiveTrainer, make_bridge, value_of
-from nsr.baselines.training import Limits, cut
+from nsr.baselines.abductive import AbductiveConfig, AbductiveTrainer, make_bridge, value_of
+from nsr.baselines.training import Limits, split_off_validation
 from nsr.cli.main import main
 from nsr.errors import DataError
 from nsr.experiment import drawn_examples
 from nsr.model import NSR
+from nsr.tasks.expressions import SYMBOLS
 from nsr.tasks.packed import PackedTokens
 from nsr.tasks.task import Examples
 
@@ -36,7 +37,7 @@ def needs_ablkit() -> None:
 
 
 def trainer(seed: int = 0, epochs: int = 2) -> AbductiveTrainer:
-    return AbductiveTrainer(*cut(examples(), seed), Limits(epochs), seed, SMALL)
+    return AbductiveTrainer(*split_off_validation(examples(), seed), Limits(epochs), seed, SMALL)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_expressions_that_are_all_too_long_are_refused():
     found = examples()
     long = found.take(np.flatnonzero(found.inputs.lengths > 3).tolist())
     with pytest.raises(DataError, match="ablkit needs expressions of at most 3 symbols"):
-        AbductiveTrainer(*cut(long, 0), Limits(1), 0, SMALL)
+        AbductiveTrainer(*split_off_validation(long, 0), Limits(1), 0, SMALL)
 
 
 @pytest.mark.usefixtures("needs_ablkit")
@@ -84,11 +85,11 @@ def test_the_fewest_symbols_are_revised():
 @pytest.mark.usefixtures("needs_ablkit")
 def test_short_expressions_come_first_and_long_ones_never():
     made = trainer()
-    assert made.learned_from == np.count_nonzero(cut(examples(), 0)[0].inputs.lengths <= 3)
+    assert made.learned_from == np.count_nonzero(split_off_validation(examples(), 0)[0].inputs.lengths <= 3)
     first = np.concatenate(made.batches())
     assert sorted(first.tolist()) == list(range(made.learned_from))
     assert made.lengths[first][:160].tolist() == [1] * 80 + [3] * 80
-    assert len(made.batches()) == made.an_epoch
+    assert len(made.batches()) == made.batches_per_epoch
     made.progress.epoch = 1
     assert len(set(made.lengths[np.concatenate(made.batches())[:80]].tolist())) == 2
 

@@ -16,7 +16,6 @@ import pytest
 import nsr.experiment
 from nsr.cli.main import COMMANDS, main
 from nsr.errors import DataError
-from nsr.gss import GSS
 from nsr.runs import MANIFEST, to_json
 from nsr.tasks.pairs import read_pairs
 
@@ -87,6 +86,27 @@ def test_help_of_train_lists_task_options_and_settings_with_defaults(capsys):
         "--parser-steps N at most so many steps a fit (default 300)",
     ):
         assert line in " ".join(printed.split())
+
+
+def test_help_of_train_has_the_defaults_of_tasks_that_differ(capsys):
+    main(["train", "--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    for default in (
+        "(default false; pcfg: true)",
+        '(default none; pcfg: ","; hint: "( )"; hint --input images: none)',
+        "(default 10; pcfg: 50; hint: 50)",
+        "(default 0; hint: 40000; hint --input images: 100000; hint --input images --quick: 60000)",
+        "(default 3; hint: 2)",
+    ):
+        assert default in printed
+
+
+def test_help_of_train_says_which_texts_are_files_or_lists(capsys):
+    main(["train", "--help"])
+    printed = capsys.readouterr().out
+    for option in ("--train FILE", "--syntax FILE", "--symbols FILE", "--separators TOKENS", "--abduce MODULES"):
+        assert f"  {option} " in printed
+    assert "--embed NAME " in printed
 
 
 def test_version(capsys):
@@ -363,6 +383,11 @@ def test_predict_prints_log_probabilities(trained, capsys):
     assert all(answer["log_prob"] <= 0 for of_input in found for answer in of_input)
 
 
+def test_log_prob_and_top_exclude_each_other(trained, refused):
+    message = refused("predict", trained, "walk", "--log-prob", "--top", "3")
+    assert message.startswith("nsr predict: argument --top: not allowed with argument --log-prob")
+
+
 def test_no_answer_has_no_log_probability(ignorant, capsys):
     assert main(["predict", str(ignorant), "jump thrice", "jump", "--top", "2"]) == 0
     first, blank, *others = capsys.readouterr().out.splitlines()
@@ -396,9 +421,9 @@ def test_explain_shows_sentence_answer_and_tree(trained, monkeypatch, capsys):
 
 def test_explain_as_json(trained, capsys):
     assert main(["explain", str(trained), "jump twice", "--format", "json"]) == 0
-    gss = GSS.from_json(json.loads(capsys.readouterr().out))
-    assert gss.inputs == ("jump", "twice")
-    assert gss.value == ("I_JUMP", "I_JUMP")
+    found = json.loads(capsys.readouterr().out)
+    assert found["inputs"] == ["jump", "twice"]
+    assert found["values"][found["heads"].index(-1)] == ["I_JUMP", "I_JUMP"]
 
 
 @pytest.fixture
@@ -461,7 +486,7 @@ def test_explain_says_that_there_is_no_derivation(form, ignorant, capsys):
     elif form == "html":
         assert "there is no derivation" in printed.out
     elif form == "json":
-        assert GSS.from_json(json.loads(printed.out)).inputs == ("jump", "thrice")
+        assert json.loads(printed.out)["inputs"] == ["jump", "thrice"]
 
 
 @pytest.mark.parametrize(

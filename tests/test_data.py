@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import sys
 import threading
 from dataclasses import replace
@@ -12,13 +13,13 @@ import pytest
 
 from nsr.cli.data import COMMANDS
 from nsr.cli.main import main
-from nsr.data import LISTING, fetch, generate, verify
+from nsr.data import LISTING, describe, fetch, generate, verify
 from nsr.download import CHUNK, TRIES, download
 from nsr.errors import ConfigError, DataError
 from nsr.tasks import TASKS, Hint, hint, make_task
 from nsr.tasks.expressions import draw
 from nsr.tasks.pairs import format_pairs, read_pairs
-from nsr.tasks.sources import File, Source, folder_of, source, sum_file
+from nsr.tasks.sources import File, Source, path_of, source, sum_file
 
 CONTENT = b"IN: jump OUT: I_JUMP\n" * 5_000
 CHANGED = CONTENT.replace(b"I_JUMP", b"I_WALK")
@@ -342,13 +343,25 @@ def test_files_are_put_beside_those_that_are_there(published, tmp_path):
     assert verify("scan", tmp_path).faults == ()
 
 
+def test_each_folder_of_the_authors_is_found_where_it_is(tmp_path, data_dir):
+    """Also if one is below the task's name and another is not; so what is verified is what training reads."""
+    for split, parent in (("simple", tmp_path), ("length", tmp_path / "scan")):
+        shutil.copytree(data_dir / "scan" / f"{split}_split", parent / f"{split}_split")
+    faults = verify("scan", tmp_path).faults
+    assert len(faults) == 12
+    assert not [fault for fault in faults if "simple" in fault or "length" in fault]
+    assert "4 of 16 in " in describe("scan", tmp_path)["present"]
+    for split in ("simple", "length"):
+        TASKS["scan"]().load(split, data_dir=tmp_path)
+
+
 def test_the_published_files_are_those_that_the_tasks_read(data_dir):
     for task in ("scan", "pcfg"):
         known = {name: file for name, file in source(task).files.items() if file.sha256}
-        root = folder_of(task, data_dir)
-        assert root == data_dir / task
         assert known
-        assert {name: fault for name, file in known.items() if (fault := file.fault(root / name))} == {}
+        for name, file in known.items():
+            assert path_of(task, data_dir, name) == data_dir / task / name
+            assert file.fault(data_dir / task / name) is None
 
 
 def test_the_files_of_scan_are_those_of_its_splits():

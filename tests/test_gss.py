@@ -1,9 +1,8 @@
-"""The tree: checks against brute force over all small head arrays, revisions, text and JSON."""
+"""The tree: checks against brute force over all small head arrays, text and JSON."""
 
 import itertools
-import json
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -171,7 +170,7 @@ def test_members():
     assert [gss.arity(node) for node in range(4)] == [0, 2, 0, 1]
     assert gss.children(ROOT) == (1,)
     assert gss.is_projective
-    assert not gss.with_head(2, 0).is_projective
+    assert not replace(gss, heads=[1, ROOT, 0, 1]).is_projective
     assert (gss.programs, gss.log_prob) == ((), 0.0)
 
 
@@ -191,28 +190,6 @@ def test_nothing_changes_a_tree():
         gss.heads[0] = 2
     with pytest.raises(FrozenInstanceError):
         gss.heads = heads
-
-
-def test_revisions_are_new_trees():
-    gss = jump_left_twice()
-    revised = gss.with_value(2, MISSING).with_head(0, 2)
-    assert gss == jump_left_twice()
-    assert revised == jump_left_twice(heads=[2, 2, ROOT], values=(*gss.values[:2], MISSING))
-    assert revised.with_head(0, 1).with_value(2, gss.value) == gss
-
-
-@pytest.mark.parametrize("head", [0, 3, -2, ROOT])
-def test_a_revision_must_be_a_tree(head):
-    with pytest.raises(ValueError, match=r"^heads: "):
-        jump_left_twice().with_head(0, head)
-
-
-@pytest.mark.parametrize("node", [ROOT, 3])
-def test_a_revision_needs_a_node(node):
-    with pytest.raises(IndexError, match=f"node {node} in a tree of 3"):
-        jump_left_twice().with_value(node, ())
-    with pytest.raises(IndexError, match=f"node {node} in a tree of 3"):
-        jump_left_twice().with_head(node, 0)
 
 
 def test_equality_and_hash_are_by_content():
@@ -356,15 +333,6 @@ def test_a_notebook_shows_the_picture():
 # JSON
 
 
-@given(systems())
-def test_json_round_trip(gss):
-    text = json.dumps(gss.to_json(), allow_nan=False)
-    again = GSS.from_json(json.loads(text))
-    assert again == gss
-    assert list(map(type, again.values)) == list(map(type, gss.values))
-    assert json.dumps(again.to_json()) == text
-
-
 def test_json_is_plain():
     assert jump_left_twice(values=(7, EMPTY, MISSING), programs=(), log_prob=np.float32(-0.5)).to_json() == {
         "inputs": ["jump", "left", "twice"],
@@ -375,53 +343,3 @@ def test_json_is_plain():
         "log_prob": -0.5,
     }
     assert jump_left_twice(log_prob=-math.inf).to_json()["log_prob"] is None
-
-
-@pytest.mark.parametrize("data", [None, [], "GSS", 1])
-def test_json_must_be_an_object(data):
-    with pytest.raises(ValueError, match="a GSS is a JSON object"):
-        GSS.from_json(data)
-
-
-@pytest.mark.parametrize("name", ["inputs", "symbols", "heads", "values", "programs", "log_prob"])
-def test_json_fields_must_be_there(name):
-    data = jump_left_twice().to_json()
-    del data[name]
-    with pytest.raises(ValueError, match=f"^{name}: missing"):
-        GSS.from_json(data)
-
-
-@pytest.mark.parametrize(
-    ("name", "wrong"),
-    [
-        ("inputs", "abc"),
-        ("inputs", [1, 2, 3]),
-        ("symbols", None),
-        ("symbols", ["jump", "left"]),
-        ("symbols", ["jump", "left", None]),
-        ("heads", {"0": 1}),
-        ("heads", [1, 2, -1.0]),
-        ("heads", [True, 2, -1]),
-        ("heads", [1, 2, None]),
-        ("heads", [[1], [2], [-1]]),
-        ("heads", [1, 2, -(2**70)]),
-        ("heads", [1, 2, 2]),
-        ("values", 1),
-        ("values", [1, 2]),
-        ("values", [1, 2, 0.5]),
-        ("values", [1, 2, True]),
-        ("values", [1, 2, ["I_JUMP", 1]]),
-        ("values", [1, 2, {"sentinel": "MISSING"}]),
-        ("programs", None),
-        ("programs", ["nil"]),
-        ("programs", ["nil", "nil", 0]),
-        ("log_prob", "-0.5"),
-        ("log_prob", False),
-        ("log_prob", math.nan),
-        ("log_prob", -(10**400)),
-        ("colour", "blue"),
-    ],
-)
-def test_json_fields_must_be_well_formed(name, wrong):
-    with pytest.raises(ValueError, match=f"^{name}: "):
-        GSS.from_json(jump_left_twice().to_json() | {name: wrong})

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lark import Transformer
 
-from nsr.errors import ConfigError, DataError, InputError
+from nsr.errors import ConfigError, InputError
 from nsr.gss import ROOT
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import parse_lexicon
@@ -478,7 +478,7 @@ def test_options_are_checked(options, message):
 def test_load_refuses_splits_and_folders(tmp_path):
     with pytest.raises(ConfigError, match="hint has no split 'simple'; known splits: hint"):
         Hint().load("simple")
-    with pytest.raises(DataError, match="hint reads no files"):
+    with pytest.raises(ConfigError, match="hint reads no files"):
         Hint().load("hint", data_dir=tmp_path)
 
 

@@ -111,7 +111,7 @@ def test_one_module_may_be_given(given, tmp_path):
 def test_what_a_task_cannot_give():
     with pytest.raises(ConfigError, match="scan cannot give the syntax"):
         nsr.train("scan", word_order="raw", syntax="given")
-    with pytest.raises(ConfigError, match="only a task can give"):
+    with pytest.raises(ConfigError, match="this model has no task"):
         nsr.NSR("int", semantics="given").fit(["1"], [1])
 
 

@@ -213,7 +213,7 @@ def test_modules_may_be_given(given):
 def test_only_a_task_can_give_labels():
     expressions, values = language(50, 0)
     inputs, _ = pictured(expressions)
-    with pytest.raises(ConfigError, match="only a task can give perception"):
+    with pytest.raises(ConfigError, match="this model has no task"):
         nsr.NSR("int", perception="given").fit(inputs, values)
 
 
@@ -319,6 +319,8 @@ def test_inputs_without_separators_have_none():
 def test_what_cannot_be_grounded():
     with pytest.raises(DataError, match="no input of a single image"):
         grounded(["1+1", "1+2"], [2, 3])
+    with pytest.raises(DataError, match="no input of several images"):
+        grounded(["1", "2"] * 20, [1, 2] * 20)
     with pytest.raises(DataError, match="too many for a function of at most 2 arguments"):
         grounded(["1", "2", "1+1+1"] * 20, [1, 2, 3] * 20)
 

@@ -232,8 +232,9 @@ def test_what_is_not_text_is_refused(length_files):
         Scan().load("length", data_dir=data_dir)
     path.unlink()
     path.mkdir()
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError) as error:
         Scan().load("length", data_dir=data_dir)
+    assert str(error.value) == f"{path} cannot be read: Is a directory"
     shutil.rmtree(path)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nsr.tasks.expressions import VOCABULARY
-from nsr.tasks.strokes import SHAPES, SIDE, _spline, draw
-from nsr.tasks.symbols import SYMBOLS
+from nsr.pictures import SIDE
+from nsr.tasks.expressions import SYMBOLS, VOCABULARY
+from nsr.tasks.strokes import SHAPES, _spline, draw
 
 
 @pytest.fixture(scope="module")

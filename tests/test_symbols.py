@@ -16,9 +16,9 @@ from nsr.perception.images import ImagePerception
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import Lexicon
 from nsr.tasks import make_task, symbols
-from nsr.tasks.expressions import VOCABULARY
+from nsr.tasks.expressions import SYMBOLS, VOCABULARY
 from nsr.tasks.hint import Pictured
-from nsr.tasks.symbols import SYMBOLS, TEST, load_symbols, read_expressions
+from nsr.tasks.symbols import TEST, load_symbols, read_expressions
 
 CLASSES = [*"0123456789+-", "times", "div", "(", ")", "alpha"]
 

@@ -90,7 +90,7 @@ def test_arguments_are_counted_without_what_has_no_value():
 
 
 def test_a_missing_value_is_told_by_a_dashed_frame_and_a_question_mark():
-    whole, broken = jump_left_twice(), jump_left_twice().with_value(2, MISSING)
+    whole, broken = jump_left_twice(), jump_left_twice(values=((), (), MISSING))
     assert "stroke-dasharray" not in to_svg(whole)
     assert to_svg(broken).count("stroke-dasharray") == 1
     assert "?" in texts(to_svg(broken))
@@ -183,7 +183,7 @@ def test_nothing_a_tree_holds_breaks_a_page(text):
 
 
 def test_a_page_says_that_there_is_no_answer():
-    assert "none: there is no derivation" in page_of(jump_left_twice().with_value(2, MISSING), "jump left twice").text
+    assert "none: there is no derivation" in page_of(jump_left_twice(values=((), (), MISSING)), "jump left twice").text
 
 
 # Images

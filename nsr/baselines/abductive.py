@@ -4,8 +4,8 @@ Huang, Hu, Gao and Jiang (2024), ABLkit: a Python toolkit for abductive learning
 186354. A network reads the images of an expression one by one; where the result of what it read is not the right one,
 the fewest readings are revised that make it right, the most probable of several, and the network learns what came of
 it. Revisions are searched exhaustively: r of n symbols in (n choose r) * 16 ** r ways. So only expressions of at most
-``longest`` symbols are learned from, and the first of them short ones first: a digit alone is revised in 16 ways, and
-then an operator between known digits.
+``longest`` symbols are learned from. Training begins with some of each length, from short to long: a digit alone is
+revised in 16 ways, and then an operator between known digits.
 
 ABLkit is used as it is: its search, network wrapper and training loop. The network, the preparation of images and their
 augmentation are those of :mod:`nsr.perception.network`. ABLkit is only imported when it is needed.
@@ -25,20 +25,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nsr.arrays import ranks
+from nsr.arrays import percent, ranks
 from nsr.baselines.training import Answers, Limits, Trainer
 from nsr.devices import usable
 from nsr.errors import ConfigError, DataError
 from nsr.perception.network import ImageConfig, SymbolNetwork, augment, classify_views, prepare, seeded
 from nsr.pictures import PackedPictures
-from nsr.tasks.expressions import CONCEPTS, VOCABULARY, is_expression
+from nsr.tasks.expressions import SYMBOLS, is_expression
 from nsr.tasks.hint import Hint, meaning
 from nsr.tasks.task import Examples, Task
 
 ABLKIT = "ablkit"
 SIZE = "cpu"
 EPOCHS = 20
-SYMBOLS = tuple(symbol for symbol in VOCABULARY if symbol not in CONCEPTS)
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class AbductiveTrainer(Trainer):
         DataError: no expression is short enough.
     """
 
-    told: ClassVar[Mapping[str, Any]] = MappingProxyType({"syntax": "given", "semantics": "given"})
+    assumptions: ClassVar[Mapping[str, Any]] = MappingProxyType({"syntax": "given", "semantics": "given"})
 
     def __init__(
         self,
@@ -113,16 +112,16 @@ class AbductiveTrainer(Trainer):
 
     @property
     def learned_from(self) -> int:
-        """Those that are short enough."""
+        """The training expressions that are short enough."""
         return len(self.train)
 
     @property
-    def an_epoch(self) -> int:
-        """See :meth:`nsr.baselines.training.Trainer.an_epoch`."""
+    def batches_per_epoch(self) -> int:
+        """See :meth:`nsr.baselines.training.Trainer.batches_per_epoch`."""
         return math.ceil(len(self.train) / self.config.segment)
 
     def batches(self) -> list[list[int]]:
-        """At random; in the first epoch, behind some of each length."""
+        """Segments in random order; the first epoch begins with some expressions of each length, short ones first."""
         rng = np.random.default_rng([self.seed, self.progress.epoch])
         order = rng.permutation(len(self.train))
         if self.progress.epoch == 0:
@@ -135,7 +134,7 @@ class AbductiveTrainer(Trainer):
     def learn(self, rows: Sequence[int]) -> tuple[float, int]:
         """Read some expressions, revise what was read, and learn from that."""
         progress, limits = self.progress, self.limits
-        share = progress.updates / (limits.epochs * self.an_epoch)
+        share = progress.updates / (limits.epochs * self.batches_per_epoch)
         if limits.minutes is not None:
             share = max(share, min(self.seconds / (60 * limits.minutes), 1))
         for group in self.optimizer.param_groups:
@@ -164,9 +163,8 @@ class AbductiveTrainer(Trainer):
         values = [value_of(symbols[start:end]) for start, end in itertools.pairwise(inputs.bounds)]
         right = [value == output for value, output in zip(values, examples.outputs, strict=True)]
         gold = [symbol for tokens in examples.tokens for symbol in tokens]
-        alone = 100 * float((np.array(symbols) == np.array(gold)).mean())
         answered = np.array([value is not None for value in values])
-        return Answers(np.array(right), answered, {"symbols": {"alone": round(alone, 4)}})
+        return Answers(np.array(right), answered, {"symbols": {"alone": percent(np.array(symbols) == np.array(gold))}})
 
 
 def _pictures(examples: Examples) -> PackedPictures:
@@ -189,7 +187,8 @@ def check(task: Task, size: str) -> None:
     """Refuse what ABLkit cannot be trained for.
 
     Raises:
-        ConfigError: on such a task, with such hyperparameters, or as it is not installed.
+        ConfigError: the task's inputs are not HINT's images, there are no such hyperparameters, or ABLkit is not
+            installed.
     """
     if not isinstance(task, Hint) or task.input != "images":
         raise ConfigError(f"{ABLKIT} reads the images of hint: nsr train-baseline hint --input images --model {ABLKIT}")

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from nsr._version import __version__
 from nsr.baselines.abductive import ABLKIT, EPOCHS, AbductiveTrainer, check
 from nsr.baselines.presets import make_network, preset
-from nsr.baselines.training import Limits, NetworkTrainer, Trainer, cut
+from nsr.baselines.training import PROGRESS, Limits, NetworkTrainer, Trainer, split_off_validation
 from nsr.errors import ConfigError, RunError
 from nsr.experiment import CHECKPOINT_SECONDS, accuracies, drawn_examples, peak_memory_mb
 from nsr.runs import (
@@ -79,8 +79,8 @@ def train_baseline(
     Raises:
         ConfigError: a task, model, size, split or option does not exist, the model does not read such inputs, or it
             needs a library that is not installed.
-        DataError: the data cannot be read.
-        RunError: ``out`` holds something already, or cannot be resumed.
+        DataError: the data cannot be read, there are fewer than two examples, or none that is short enough for ABLkit.
+        RunError: ``out`` holds something already, cannot be resumed or written, or another process trains there.
     """
     began = time.perf_counter()
     made = make_task(task, **options)
@@ -137,9 +137,9 @@ def _trainer(
 ) -> Trainer:
     """What trains a baseline on a part of these examples, and validates it on the others; nothing is learned yet."""
     if model == ABLKIT:
-        return AbductiveTrainer(*cut(used, seed), Limits(epochs or EPOCHS, minutes), seed)
+        return AbductiveTrainer(*split_off_validation(used, seed), Limits(epochs or EPOCHS, minutes), seed)
     used, chosen = spelled(used), preset(model, size, task.name)
-    train, validation = cut(used, seed)
+    train, validation = split_off_validation(used, seed)
     network = make_network(model, chosen.config, used, torch.Generator().manual_seed(seed))
     epochs = epochs or math.ceil(chosen.updates / math.ceil(len(train) / chosen.config.batch))
     return NetworkTrainer(network, train, validation, Limits(epochs, minutes, chosen.patience), seed)
@@ -186,7 +186,7 @@ def _metrics(
             "final": trainer.progress.best["seconds"],
             "evaluate": round(ended - trained, 3),
         },
-        "assumptions": {"data": data.source, **task.assumptions(), **trainer.told},
+        "assumptions": {"data": data.source, **task.assumptions(), **trainer.assumptions},
     }
 
 
@@ -209,7 +209,7 @@ def _fit(trainer: Trainer, run: Run | None, began: float, checkpoint_seconds: fl
     """
     saved = time.perf_counter()
     with tqdm(
-        total=trainer.limits.epochs * trainer.an_epoch,
+        total=trainer.limits.epochs * trainer.batches_per_epoch,
         initial=trainer.progress.updates,
         disable=not progress,
         unit=" updates",
@@ -245,7 +245,7 @@ def _restore(trainer: Trainer, run: Run) -> float:
     files = read_checkpoint(run.checkpoint)
     if files is None:
         return 0.0
-    if STATE not in files or "progress.json" not in files:
+    if STATE not in files or PROGRESS not in files:
         raise RunError(f"{run.folder} is no run of a baseline; choose another folder")
     state = parse_json(files[STATE], run.checkpoint / STATE)
     try:

@@ -1,4 +1,4 @@
-"""What all baselines have in common: words, training with teacher forcing, greedy prediction.
+"""What all baselines have in common: words, training with teacher forcing, what greedy prediction gets right.
 
 A baseline is a :class:`Network`; :mod:`nsr.baselines.recurrent` and :mod:`nsr.baselines.transformer` have them. Outputs
 are tuples of words; a task whose values are numbers spells them out first.
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 MARK = 0  # the id that is no word: starts an output, ends it, and pads every batch
 IGNORED = -100  # a padded target, which the loss leaves out
 POOL = 16  # batches sorted by length together; sorting all of them at once was faster but learned more slowly
-DECODED_AT_ONCE = 256  # sentences predicted together; affects time and memory, not predictions
-FORCED_AT_ONCE = 8192  # about so many output words are checked together; likewise
+FORCED_AT_ONCE = 8192  # about so many output words are checked together; affects time and memory, not what is found
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,10 @@ class NetworkConfig:
     batch: int = 64  # large enough to keep the cores busy, small enough for 266 updates an epoch on SCAN
     learning_rate: float = 1e-3  # Adam's usual value
     clip: float = 5.0  # largest gradient norm
-    max_output: int = 768  # stops a decoder that never ends; the longest output needed has 736 words (PCFG)
 
     def __post_init__(self) -> None:
         """Reject values with which nothing could be trained."""
-        for name in ("layers", "hidden", "batch", "learning_rate", "clip", "max_output"):
+        for name in ("layers", "hidden", "batch", "learning_rate", "clip"):
             if not getattr(self, name) > 0:
                 raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
@@ -90,17 +88,6 @@ class Vocabulary:
             word = error.args[0]
             raise unknown_word(word, sentence.index(word) + 1, self.words) from None
 
-    def decode(self, ids: Iterable[int]) -> Tokens:
-        """The words of these ids."""
-        return tuple(self.words[i - 1] for i in ids)
-
-
-class State(Protocol):
-    """What decoding a batch needs: the encoded inputs, and what has been written."""
-
-    def keep(self, rows: Tensor) -> State:
-        """The state of some of the sentences; ``rows`` (B,) is true for these."""
-
 
 class Network(nn.Module, ABC):
     """A sequence-to-sequence network with its words."""
@@ -108,9 +95,19 @@ class Network(nn.Module, ABC):
     def __init__(
         self, words_in: Vocabulary, words_out: Vocabulary, config: NetworkConfig, generator: torch.Generator
     ) -> None:
-        """A network without weights yet; its class draws them from ``generator``."""
+        """A network with random weights, drawn from ``generator``.
+
+        Raises:
+            ConfigError: its layers need a library that is not installed.
+        """
         super().__init__()
         self.config, self.words_in, self.words_out = config, words_in, words_out
+        with randomness_of(generator):
+            self.embed_in = nn.Embedding(len(words_in), config.hidden)
+            self.embed_out = nn.Embedding(len(words_out), config.hidden)
+            self.add_layers(config)
+            self.output = nn.Linear(config.hidden, len(words_out))
+        self.dropout = nn.Dropout(config.dropout)
 
     @classmethod
     def for_examples(cls, examples: Examples, config: NetworkConfig, generator: torch.Generator) -> Self:
@@ -118,15 +115,16 @@ class Network(nn.Module, ABC):
         return cls(Vocabulary.of(examples.inputs), Vocabulary.of(examples.outputs), config, generator)
 
     @abstractmethod
-    def encode(self, inputs: Tensor, lengths: Tensor) -> State:
-        """Read inputs (B, S) of these lengths (B,), the longest S; padding changes nothing."""
+    def add_layers(self, config: Any) -> None:
+        """Add the layers between embeddings and output, with random weights from torch's global generator."""
 
     @abstractmethod
-    def decode(self, previous: Tensor, state: Any) -> tuple[Tensor, State]:
-        """Logits (B, T, V) of the words that follow each of ``previous`` (B, T), and the state after them.
+    def encode(self, inputs: Tensor, lengths: Tensor) -> Any:
+        """What the decoder needs of inputs (B, S) of these lengths (B,), the longest S; padding changes nothing."""
 
-        Training passes all words of the outputs at once, prediction one word at a time.
-        """
+    @abstractmethod
+    def decode(self, previous: Tensor, encoded: Any) -> Tensor:
+        """Logits (B, T, V) of the words that follow each of ``previous`` (B, T), which begin with ``MARK``."""
 
 
 def make_optimizer(model: Network) -> torch.optim.Optimizer:
@@ -174,33 +172,16 @@ def forced(model: Network, inputs: list[list[int]], outputs: list[list[int]]) ->
     """Logits (B, T, V) after the right words, and the words (B, T) that should follow; ``IGNORED`` is padding."""
     previous, _ = pad([[MARK, *output] for output in outputs])  # (B, T)
     targets, _ = pad([[*output, MARK] for output in outputs], IGNORED)  # (B, T)
-    logits, _ = model.decode(previous, model.encode(*pad(inputs)))  # (B, T, V)
-    return logits, targets
-
-
-def predict(model: Network, inputs: Sequence[Tokens]) -> list[Tokens]:
-    """The output of each input, the likeliest word taken at every step.
-
-    Raises:
-        InputError: an input is empty, or has a word the model has not been built with.
-    """
-    encoded = encode_inputs(model, inputs)
-    order = sorted(range(len(encoded)), key=lambda row: len(encoded[row]))  # outputs that end together
-    predictions: list[Tokens] = [()] * len(encoded)
-    model.eval()
-    for start in range(0, len(order), DECODED_AT_ONCE):
-        rows = order[start : start + DECODED_AT_ONCE]
-        for row, ids in zip(rows, greedy_decode(model, [encoded[row] for row in rows]), strict=True):
-            predictions[row] = model.words_out.decode(ids)
-    return predictions
+    return model.decode(previous, model.encode(*pad(inputs))), targets
 
 
 @torch.inference_mode()
 def solved(model: Network, examples: Examples) -> list[bool]:
-    """Of each example whether :func:`predict` gives its output exactly; one with a word the model lacks is not solved.
+    """Of each example whether the model writes exactly its output, if the likeliest word is taken at every step.
 
-    Nothing is decoded for that: the likeliest words are the output if and only if each of them, and the end mark, is
-    the likeliest after the right words before it. So outputs go through the decoder all at once, as in training.
+    One with a word the model lacks is not solved. Nothing is written for that: the likeliest words are the output if
+    and only if each of them, and the end mark, is the likeliest after the right words before it. So outputs go through
+    the decoder all at once, as in training.
     """
     rows = [
         row
@@ -220,26 +201,6 @@ def solved(model: Network, examples: Examples) -> list[bool]:
         for row, hit in zip(batch, right.all(1).tolist(), strict=True):
             found[row] = hit
     return found
-
-
-@torch.inference_mode()
-def greedy_decode(model: Network, inputs: list[list[int]]) -> list[list[int]]:
-    """Output ids of a batch of input ids; a sentence leaves the batch when it ends."""
-    state = model.encode(*pad(inputs))
-    previous = torch.full((len(inputs), 1), MARK)  # (B, 1)
-    rows = torch.arange(len(inputs))  # (B,), the sentences still being written
-    outputs: list[list[int]] = [[] for _ in inputs]
-    for _ in range(model.config.max_output):
-        logits, state = model.decode(previous, state)  # (B, 1, V)
-        previous = logits.argmax(-1)  # (B, 1)
-        going = previous[:, 0] != MARK
-        if not going.all():
-            rows, previous, state = rows[going], previous[going], state.keep(going)
-        if not len(rows):
-            break
-        for row, word in zip(rows.tolist(), previous[:, 0].tolist(), strict=True):
-            outputs[row].append(word)
-    return outputs
 
 
 def length_batches(

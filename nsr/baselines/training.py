@@ -38,6 +38,7 @@ from nsr.baselines.seq2seq import (
 from nsr.errors import ConfigError, DataError
 from nsr.tasks.task import Examples
 
+PROGRESS = "progress.json"  # of a checkpoint: where the training stands
 SHARE, MOST = 0.05, 500  # of the training examples for validation, and how many at most
 
 
@@ -89,7 +90,7 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def cut(examples: Examples, seed: int) -> tuple[Examples, Examples]:
+def split_off_validation(examples: Examples, seed: int) -> tuple[Examples, Examples]:
     """What is learned from, and the part for validation, drawn by seed.
 
     Raises:
@@ -128,7 +129,7 @@ class Trainer(ABC):
     """
 
     config: Any  # a dataclass of hyperparameters
-    told: ClassVar[Mapping[str, Any]] = MappingProxyType({})  # what training is told besides inputs and results
+    assumptions: ClassVar[Mapping[str, Any]] = MappingProxyType({})  # what training is told besides inputs and results
 
     def __init__(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, validation: Examples, limits: Limits, seed: int
@@ -146,7 +147,7 @@ class Trainer(ABC):
 
     @property
     @abstractmethod
-    def an_epoch(self) -> int:
+    def batches_per_epoch(self) -> int:
         """How many batches an epoch has."""
 
     @abstractmethod
@@ -199,7 +200,7 @@ class Trainer(ABC):
         tensors |= {f"best.{name}": each for name, each in self._best.items()}
         for index, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": each for name, each in state.items()}
-        return {"network.safetensors": save(tensors), "progress.json": json.dumps(asdict(self.progress)).encode()}
+        return {"network.safetensors": save(tensors), PROGRESS: json.dumps(asdict(self.progress)).encode()}
 
     def restore(self, files: dict[str, bytes]) -> None:
         """Take over the state of :meth:`files`; the network must be of the same shape."""
@@ -214,7 +215,7 @@ class Trainer(ABC):
             index, _, rest = name.partition(".")
             state.setdefault(int(index), {})[rest] = each
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        self.progress = Progress(**json.loads(files["progress.json"]))
+        self.progress = Progress(**json.loads(files[PROGRESS]))
         self._resumed = time.perf_counter()
 
     def _epoch(self, on_update: Callable[[], None]) -> None:
@@ -289,21 +290,21 @@ class NetworkTrainer(Trainer):
 
     @property
     def learned_from(self) -> int:
-        """All."""
+        """All training examples, but for those of the validation part."""
         return len(self.inputs)
 
     @property
-    def an_epoch(self) -> int:
-        """See :meth:`Trainer.an_epoch`."""
+    def batches_per_epoch(self) -> int:
+        """See :meth:`Trainer.batches_per_epoch`."""
         return math.ceil(len(self.inputs) / self.config.batch)
 
     def batches(self) -> list[Sequence[int]]:
-        """Those of similar lengths."""
+        """Batches of examples of similar lengths, in random order."""
         generator = self.generator(self.progress.epoch)
         return list(length_batches(self.inputs, self.outputs, self.model.config.batch, generator))
 
     def learn(self, rows: Sequence[int]) -> tuple[float, int]:
-        """An update."""
+        """Update the weights once, by these examples."""
         inputs, outputs = [self.inputs[row] for row in rows], [self.outputs[row] for row in rows]
         return train_batch(self.model, self.optimizer, inputs, outputs)
 

@@ -16,12 +16,12 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nsr.baselines.seq2seq import Network, NetworkConfig, Vocabulary, randomness_of
+from nsr.baselines.seq2seq import Network, NetworkConfig
 from nsr.errors import ConfigError
 
 
@@ -49,50 +49,33 @@ class TransformerConfig(NetworkConfig):
             raise ConfigError("shared layers need relative positions; add relative")
 
 
-@dataclass(frozen=True)
-class TransformerState:
-    """What decoding a batch needs: the encoded inputs, and all words before the next."""
+class Encoded(NamedTuple):
+    """A batch of inputs as the decoder needs them."""
 
     memory: Tensor  # (B, S, H)
     padding: Tensor  # (B, S), true where there is no word
-    written: Tensor  # (B, words so far)
-
-    def keep(self, rows: Tensor) -> TransformerState:
-        """The state of some of the sentences; ``rows`` (B,) is true for these."""
-        return TransformerState(self.memory[rows], self.padding[rows], self.written[rows])
 
 
 class Transformer(Network):
     """Embeddings, the layers of :class:`AbsoluteLayers` or :class:`RelativeLayers`, and a linear output."""
 
-    def __init__(
-        self, words_in: Vocabulary, words_out: Vocabulary, config: TransformerConfig, generator: torch.Generator
-    ) -> None:
-        """A network with random weights, drawn from ``generator``.
+    def add_layers(self, config: TransformerConfig) -> None:
+        """See :meth:`Network.add_layers`.
 
         Raises:
             ConfigError: positions are relative, and x-transformers is not installed.
         """
-        super().__init__(words_in, words_out, config, generator)
-        with randomness_of(generator):
-            self.embed_in = nn.Embedding(len(words_in), config.hidden)
-            self.embed_out = nn.Embedding(len(words_out), config.hidden)
-            self.layers = (RelativeLayers if config.relative else AbsoluteLayers)(config)
-            self.output = nn.Linear(config.hidden, len(words_out))
-        self.dropout = nn.Dropout(config.dropout)
+        self.layers = (RelativeLayers if config.relative else AbsoluteLayers)(config)
 
-    def encode(self, inputs: Tensor, lengths: Tensor) -> TransformerState:
-        """Read inputs (B, S) of these lengths (B,); see :meth:`Network.encode`."""
+    def encode(self, inputs: Tensor, lengths: Tensor) -> Encoded:
+        """See :meth:`Network.encode`."""
         padding = torch.arange(inputs.shape[1]) >= lengths[:, None]  # (B, S)
-        memory = self.layers.read(self.dropout(self.layers.place(self.embed_in(inputs))), padding)  # (B, S, H)
-        return TransformerState(memory, padding, torch.empty(len(inputs), 0, dtype=torch.long))
+        return Encoded(self.layers.read(self.dropout(self.layers.place(self.embed_in(inputs))), padding), padding)
 
-    def decode(self, previous: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
-        """See :meth:`Network.decode`; what was written before goes through the layers again."""
-        written = torch.cat((state.written, previous), 1)
-        embedded = self.dropout(self.layers.place(self.embed_out(written)))
-        hidden = self.layers.write(embedded, state.memory, state.padding)[:, -previous.shape[1] :]  # (B, T, H)
-        return self.output(hidden), TransformerState(state.memory, state.padding, written)
+    def decode(self, previous: Tensor, encoded: Encoded) -> Tensor:
+        """See :meth:`Network.decode`."""
+        embedded = self.dropout(self.layers.place(self.embed_out(previous)))
+        return self.output(self.layers.write(embedded, encoded.memory, encoded.padding))
 
 
 class AbsoluteLayers(nn.Module):

@@ -84,6 +84,15 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+METAVARS = {  # of texts that are no names
+    **dict.fromkeys(("train", "test", "syntax", "symbols"), "FILE"),
+    **dict.fromkeys(("train_sha256", "test_sha256", "syntax_sha256"), "SHA256"),
+    "separators": "TOKENS",
+    "channels": "SIZES",
+    "abduce": "MODULES",
+}
+
+
 def add_option(group: argparse._ArgumentGroup, name: str, default: Any, description: str) -> None:
     """An option ``--NAME`` of the type of its default; if it is not given, it is not among the arguments."""
     kinds: dict[type, tuple[Callable[[str], Any], str]] = {
@@ -91,7 +100,7 @@ def add_option(group: argparse._ArgumentGroup, name: str, default: Any, descript
         int: (whole, "N"),
         float: (number, "X"),
     }
-    convert, metavar = kinds.get(type(default), (str, "NAME"))
+    convert, metavar = kinds.get(type(default), (str, METAVARS.get(name, "NAME")))
     flag = "--" + name.replace("_", "-")
     alone: dict[str, Any] = {}
     if isinstance(default, bool):

@@ -31,7 +31,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--part",
         metavar="P",
-        help="of the split: test (default), or validation, for choosing settings",
+        help="part of the split: test (default), or validation, for choosing settings",
     )
     source.add_argument("--symbols", metavar="FILE.npz|DIR", help="test expressions with all images of another source")
     parser.add_argument("--data-dir", metavar="DIR", help="read the authors' files instead of generating the data")

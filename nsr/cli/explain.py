@@ -26,10 +26,16 @@ def add_arguments(parser: Parser) -> None:
     """The run, the sentence and the format."""
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("sentence", metavar="SENTENCE", help="a sentence, in quotes")
-    parser.add_argument("--format", choices=FORMATS, help=f"default: as the name of FILE ends, else {FORMATS[0]}")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help=f"what the tree is written as; default: as the name of FILE ends, else {FORMATS[0]}",
+    )
     parser.add_argument("--out", metavar="FILE", type=path, help="write to a file instead of stdout")
     parser.add_argument(
-        "--notation", choices=NOTATIONS, help=f"of programs; default sexpr, but readable in {' and '.join(PICTURES)}"
+        "--notation",
+        choices=NOTATIONS,
+        help=f"how programs are written; default sexpr, but readable in {' and '.join(PICTURES)}",
     )
 
 

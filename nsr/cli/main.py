@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from nsr._version import __version__
 from nsr.cli import data, evaluate, explain, export, predict, table, train, train_baseline
 from nsr.cli.common import Parser, UsageError
-from nsr.errors import NSRError, did_you_mean
+from nsr.errors import NSRError, did_you_mean, reason
 
 COMMANDS = {
     "train": train,
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(f"nsr: the output does not fit the encoding {error.encoding}; set PYTHONIOENCODING=utf-8")
         return FAILED
     except OSError as error:  # no permission, no space, ...
-        _complain(f"nsr: {error.filename or 'the system'}: {error.strerror or error}")
+        _complain(f"nsr: {error.filename or 'the system'}: {reason(error)}")
         return FAILED
     return status
 

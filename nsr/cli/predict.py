@@ -23,8 +23,9 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("sentences", metavar="SENTENCE", nargs="+", help=f"a sentence; {STDIN} reads lines from stdin")
     parser.add_argument("--json", action="store_true", help="print each answer as JSON: a list, a number, or null")
-    parser.add_argument("--log-prob", action="store_true", help="print each answer's log-probability; as --top 1")
-    parser.add_argument(
+    several = parser.add_mutually_exclusive_group()
+    several.add_argument("--log-prob", action="store_true", help="print each answer's log-probability; as --top 1")
+    several.add_argument(
         "--top", metavar="K", type=whole, help="print up to K distinct answers, best first, with log-probabilities"
     )
 

@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from nsr.cli.common import Parser, number, path, whole
-from nsr.errors import ConfigError, RunError
+from nsr.errors import ConfigError, RunError, reason
 
 PURPOSE = "Train and measure what tables of results show, and print them; runs that are finished are used again."
 EXAMPLE = "nsr table scan --seeds 5 --jobs 2 --out results"
@@ -19,6 +19,8 @@ INCOMPLETE = 1
 
 def add_arguments(parser: Parser) -> None:
     """The tables, the seeds, and where everything is."""
+    from nsr.experiment import CHECKPOINT_SECONDS
+
     parser.add_argument("tables", metavar="NAME", nargs="*", help="a table or a group of tables; --list has them")
     parser.add_argument("--list", action="store_true", help="print the groups and their tables, and end")
     parser.add_argument("--seeds", metavar="N", type=_positive, default=5, help="seeds 0 to N - 1 (default 5)")
@@ -31,7 +33,11 @@ def add_arguments(parser: Parser) -> None:
         "--runs", metavar="DIR", type=path, default=RUNS, help=f"where the runs are kept (default {RUNS})"
     )
     parser.add_argument(
-        "--checkpoint-seconds", metavar="X", type=number, default=10.0, help="time between two checkpoints (default 10)"
+        "--checkpoint-seconds",
+        metavar="X",
+        type=number,
+        default=CHECKPOINT_SECONDS,
+        help=f"time between two checkpoints (default {CHECKPOINT_SECONDS:g})",
     )
     parser.add_argument("--no-plots", action="store_true", help="draw nothing; without it, --out needs matplotlib")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -100,9 +106,7 @@ def _make(folder: Path, option: str) -> None:
     except FileExistsError:
         raise RunError(f"{folder} is not a folder; choose another one by {option}") from None
     except OSError as error:
-        raise RunError(
-            f"{folder} cannot be written: {error.strerror or error}; choose another one by {option}"
-        ) from None
+        raise RunError(f"{folder} cannot be written: {reason(error)}; choose another one by {option}") from None
 
 
 def _positive(text: str) -> int:

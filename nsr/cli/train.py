@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,16 @@ def add_arguments(parser: Parser) -> None:
         "--from", metavar="RUN", dest="from_run", help="a finished run to build on: only new words are learned"
     )
     add_task_options(parser)
+    of_tasks = _settings_of_tasks()
     for section in fields(Config):
         settings = getattr(Config(), section.name)
         group = parser.add_argument_group(f"settings: {section.name}", settings.__doc__.partition("\n")[0])
         for each in fields(settings):
-            add_option(group, each.name, each.default, _describe(each))
+            add_option(group, each.name, each.default, _describe(each, of_tasks))
 
 
 def add_run_options(parser: Parser, kept: str) -> None:
-    """What is trained, and the folder in which so much of it is kept."""
+    """The task, its data and the run folder; ``kept`` is what is written to that."""
     from nsr.experiment import CHECKPOINT_SECONDS
     from nsr.tasks import TASKS
 
@@ -125,8 +127,32 @@ def _summary(metrics: dict[str, Any], folder: Path | None) -> str:
     return "\n".join(rows)
 
 
-def _describe(option: Field[Any]) -> str:
-    """What an option is for, if that is said, and its default."""
-    default = str(option.default).lower() if isinstance(option.default, bool) else option.default
-    described = f"default {'none' if default == '' else default}"
+def _settings_of_tasks() -> dict[str, dict[str, Any]]:
+    """Where tasks differ from the defaults: by what one types for them, and for variants that differ from these."""
+    from nsr.learning.config import Config, flat
+    from nsr.tasks import TASKS, make_task
+
+    found = {}
+    for name, task in TASKS.items():
+        before = defaults = flat(Config().to_json())
+        for options in ({}, *task.variants):
+            flags = (f"--{option}" if value is True else f"--{option} {value}" for option, value in options.items())
+            settings = {**defaults, **make_task(name, **options).settings}
+            changed = {each: value for each, value in settings.items() if value != before.get(each)}
+            found[" ".join((name, *flags))] = changed
+            before = settings
+    return found
+
+
+def _describe(option: Field[Any], of_tasks: Mapping[str, Mapping[str, Any]] | None = None) -> str:
+    """What an option is for, if that is said, and its default; also those that tasks have instead."""
+    others = {typed: changed[option.name] for typed, changed in (of_tasks or {}).items() if option.name in changed}
+    defaults = [f"default {_typed(option.default)}", *(f"{name}: {_typed(value)}" for name, value in others.items())]
+    described = "; ".join(defaults)
     return f"{option.metadata['reason']} ({described})" if "reason" in option.metadata else described
+
+
+def _typed(value: Any) -> str:
+    """The value of an option as one types it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if re.fullmatch(r"[\w.-]+", text) else f'"{text}"' if text else "none"

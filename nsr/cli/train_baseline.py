@@ -24,8 +24,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         "--size", metavar="Z", default=SIZES[0], help=f"hyperparameters: {', '.join(SIZES)} (default {SIZES[0]})"
     )
-    parser.add_argument("--epochs", metavar="N", type=whole, help="at most so many (default: those of the size)")
-    parser.add_argument("--minutes", metavar="X", type=number, help="of training at most (default: no limit)")
+    parser.add_argument("--epochs", metavar="N", type=whole, help="epochs at most (default: those of the size)")
+    parser.add_argument("--minutes", metavar="X", type=number, help="minutes of training at most (default: no limit)")
     parser.add_argument(
         "--examples",
         metavar="N",

@@ -62,7 +62,7 @@ class KnowledgeConfig:
     separators: str = setting("", "tokens declared meaningless, separated by spaces")
     perception: str = setting("learned", "symbols of images: learned, or given by the task for the training images")
     syntax: str = setting("learned", "trees: learned, given by the task, or FILE.lark: read by your own grammar")
-    syntax_sha256: str = setting("", "checksum that this file must have; none: the one it has")
+    syntax_sha256: str = setting("", "checksum that the file of --syntax must have; none: the one it has")
     semantics: str = setting("learned", "programs: learned, or given by the task")
     between: bool = setting(True, "separators stand between two arguments of their head")
 
@@ -85,12 +85,12 @@ class SearchConfig:
 
     search: str = setting("best-first", "best-first, or mh: a Metropolis-Hastings sampler")
     trees: int = setting(32, "parses tried for an unsolved sentence: all trees of up to 4 tokens")
-    licensed: int = setting(0, "parses tried before these, only such as the learned dependency grammar licenses")
+    licensed: int = setting(0, "parses that the learned dependency grammar licenses, tried before those of --trees")
     within: bool = setting(False, "at last, also revise parses that the learned dependency grammar licenses")
     empty: bool = setting(False, "a word without program may mean nothing")
     constants: bool = setting(False, "symbols learned as constants take no dependents in explanations")
     max_arity: int = setting(3, "arguments of one token in an explanation: dependents that mean something")
-    readings: int = setting(4, "symbol sequences tried for it")
+    readings: int = setting(4, "symbol sequences tried for an unsolved sentence")
     revisions: int = setting(1, "nodes whose symbol or value may be revised in one tree")
     guesses: int = setting(8, "ways to guess the meanings of unknown leaves of one tree; 0 for no guessing")
     explanations: int = setting(16, "candidates kept for one sentence")
@@ -98,7 +98,8 @@ class SearchConfig:
     rotations: int = setting(4, "trees whose neighbours (one attachment changed) are tried when nothing else explains")
     steps: int = setting(300, "steps of the sampler for one sentence, with search mh")
     abduce: str = setting(
-        " ".join(MODULES), "modules whose part in an explanation may be revised; without any, nothing is"
+        " ".join(MODULES),
+        "modules whose part in an explanation may be revised, separated by spaces; without any, nothing is",
     )
 
     def __post_init__(self) -> None:
@@ -125,13 +126,13 @@ class SearchConfig:
 
 @dataclass(frozen=True)
 class LearningConfig:
-    """The loop."""
+    """The rounds of learning: how many there are, and what each of them learns from."""
 
     curriculum: str = setting("length", "short sentences first, or none")
     threshold: float = setting(0.995, "greedy accuracy that ends a stage")
     least: int = setting(10, "examples in a stage: the few short ones among many are where learning begins")
     rounds: int = setting(20, "at most so many rounds in a stage")
-    pool: int = setting(4096, "sentences looked at in a stage; the last stage looks at all")
+    pool: int = setting(4096, "sentences looked at in a stage; in the last one, as many as --final says")
     batch: int = setting(768, "sentences learned from in a round, half of them solved ones")
     consistency: int = setting(4, "passes of weighing candidates by their agreement with those of other sentences")
     replay: bool = setting(True, "half of a batch are unsolved examples; otherwise a batch is drawn as they come")
@@ -142,7 +143,7 @@ class LearningConfig:
     beam: int = setting(1, "trees tried at inference for each reading, until one has a value")
     considered: int = setting(2, "readings of images tried at inference, the most probable derivation wins")
     turns: int = setting(1, "times that perception of images is refitted to what solves examples")
-    decoded: int = setting(16_000, "examples it is refitted to")
+    decoded: int = setting(16_000, "examples that perception of images is refitted to")
     spread: bool = setting(False, "draw examples of all lengths alike")
     final: int = setting(0, "examples looked at in the last stage; 0 for all")
     max_tokens: int = setting(0, "learn only from inputs of at most so many tokens; 0 for all")

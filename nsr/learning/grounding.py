@@ -116,6 +116,8 @@ class _Grounding:
         """The functions of the shortest inputs of several images."""
         length = self.shortest()
         rows = np.flatnonzero(self.lengths == length)[: 8 * LOOKED_AT]
+        if not length:
+            raise DataError("no input of several images: what functions do cannot be found")
         if not 2 <= length <= self.config.search.max_arity + 1:
             raise DataError(
                 f"the shortest inputs of several images have {length}, too many for a function of at most "

@@ -34,9 +34,8 @@ from nsr.perception.network import (
     temperature_of,
 )
 from nsr.perception.perception import Alternative, Perception, Readings
-from nsr.pictures import ImagePool, Pictures
+from nsr.pictures import SIDE, ImagePool, Pictures
 
-HEIGHT = WIDTH = 45  # of an image
 TRIED = 8  # symbols tried for an image
 MAX_SYMBOLS = 10_000  # that a file may have
 LEAST = -8.0  # log-probability, less that of the best symbol, of another symbol that is worth a thought
@@ -109,9 +108,9 @@ class ImagePerception:
 
     def _images(self, pool: ImagePool) -> Tensor:
         if pool not in self._prepared:
-            if pool.images.ndim != 3 or pool.images.shape[1:] != (HEIGHT, WIDTH) or pool.images.dtype != np.uint8:
+            if pool.images.ndim != 3 or pool.images.shape[1:] != (SIDE, SIDE) or pool.images.dtype != np.uint8:
                 raise InputError(
-                    f"images must be uint8 arrays of {HEIGHT} x {WIDTH}, ink dark on white, "
+                    f"images must be uint8 arrays of {SIDE} x {SIDE}, ink dark on white, "
                     f"not {pool.images.dtype} of {' x '.join(map(str, pool.images.shape[1:]))}"
                 )
             self._prepared[pool] = prepare(pool.images)
@@ -226,7 +225,11 @@ class ImagePerception:
 
     @classmethod
     def from_json(cls, data: dict[str, Any], weights: bytes, config: ImageConfig, seed: int) -> ImagePerception:
-        """The inverse of :meth:`to_json` and :meth:`weights`; raises KeyError, TypeError or ValueError if damaged."""
+        """The inverse of :meth:`to_json` and :meth:`weights`.
+
+        Raises:
+            KeyError, TypeError, ValueError, RuntimeError, SafetensorError: they are damaged.
+        """
         if not 0 < len(data["symbols"]) <= MAX_SYMBOLS:
             raise ValueError(f"there must be 1 to {MAX_SYMBOLS} symbols")
         made = cls(config, seed, len(data["symbols"]))

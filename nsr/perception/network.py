@@ -31,8 +31,8 @@ KERNELS, STRIDES = (5, 3, 3, 3), (2, 2, 2, 1)  # of the convolutions
 class ImageConfig:
     """The network for images and how it is trained."""
 
-    channels: str = setting("32 64 128 128", "of the four convolutions")
-    dropout: float = setting(0.3, "of the last layer's inputs")
+    channels: str = setting("32 64 128 128", "channels of the four convolutions, separated by spaces")
+    dropout: float = setting(0.3, "share of the last layer's inputs that training leaves out")
     first_steps: int = setting(100, "training steps of a turn of grounding")
     image_steps: int = setting(2400, "training steps of a refit")
     image_batch: int = setting(128, "images of a training step")
@@ -43,7 +43,7 @@ class ImageConfig:
     slant: float = setting(0.12, "augmentation: shear")
     shift: float = setting(0.1, "augmentation: share of half the side")
     smoothing: float = setting(0.02, "share of a label's weight given to all symbols alike")
-    views: int = setting(8, "of an image that are looked at after training: itself, and others a little changed")
+    views: int = setting(8, "views of an image that are looked at after training: itself, and others a little changed")
     device: str = setting("auto", "where the network runs: cpu, cuda, or auto: cuda if there is a GPU")
 
 

@@ -54,8 +54,8 @@ class Perception(Protocol):
     def fit(self, inputs: Sequence[Any], symbols: np.ndarray, weights: np.ndarray) -> None:
         """Learn from revised symbols, shape (C, N), of inputs (C of them) with weights, shape (C,), of one round.
 
-        An input occurs as often as it has explanations. What is only to learn from readings that solve examples does
-        nothing here.
+        An input occurs as often as it has explanations. A perception that is to learn only from readings that solve
+        examples does nothing here, and learns in :meth:`learn`.
         """
         ...
 

@@ -124,7 +124,8 @@ class Report:
             )
             for each in measurements
         ]
-        return _markdown(("what", "amount", "seconds", "a second", "÷ reference epoch", "with"), rows)
+        header = ("what", "amount", "seconds", "a second", "÷ reference epoch", "with")
+        return grid(header, rows, aligned=True)
 
 
 @dataclass(frozen=True)
@@ -235,9 +236,14 @@ def _significant(number: float | None) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table that can also be read as text."""
-    widths = [max(3, *(len(row[column]) for row in (header, *rows))) for column in range(len(header))]
-    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
-    lines.insert(1, " | ".join("-" * width for width in widths))
-    return "\n".join(f"| {line} |" for line in lines)
+def grid(header: Sequence[str], rows: Sequence[Sequence[str]], *, aligned: bool = False) -> str:
+    """A table in Markdown; cells that a row lacks at its end are empty. Aligned, it can also be read as text."""
+    full = [(*cells, *[""] * (len(header) - len(cells))) for cells in (header, *rows)]
+    if not aligned:
+        lines = ["".join(f"| {cell} " if cell else "| " for cell in cells) + "|" for cells in full]
+        return "\n".join([lines[0], "|" + "---|" * len(header), *lines[1:]])
+    widths = [max(3, *map(len, column)) for column in zip(*full, strict=True)]
+    full.insert(1, tuple("-" * width for width in widths))
+    return "\n".join(
+        "".join(f"| {cell:<{width}} " for cell, width in zip(cells, widths, strict=True)) + "|" for cells in full
+    )

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from nsr.errors import NSRError
 from nsr.model import NSR
+from nsr.reports.measurement import grid
 from nsr.reports.pool import Runs
 from nsr.reports.trainings import Training, trainings_of
 
@@ -249,7 +250,5 @@ def span(numbers: Sequence[float], digits: int = 0) -> str:
 
 def markdown(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> str:
     """A table in Markdown under its title, above a note; cells that a row lacks at its end are empty."""
-    full = [(*cells, *[""] * (len(header) - len(cells))) for cells in (header, *rows)]
-    lines = ["|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in full]
     below = ["", note] if note else []
-    return "\n".join([f"### {title}", "", lines[0], "|" + "---|" * len(header), *lines[1:], *below, ""])
+    return "\n".join([f"### {title}", "", grid(header, rows), *below, ""])

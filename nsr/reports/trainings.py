@@ -17,7 +17,7 @@ from typing import Any
 from nsr.errors import MissingDataError
 from nsr.experiment import untrained
 from nsr.tasks import make_task, pcfg
-from nsr.tasks.sources import source
+from nsr.tasks.sources import path_of, source
 
 DRAWN = "strokes"  # images of no file
 TENTH = "10k"  # folder of the training examples of PCFG SET where a split has none of its own
@@ -146,13 +146,9 @@ def _files_of(task: str, split: str, data_dir: Path) -> list[Path]:
     """The authors' files that a split is read from; none if there is not one of its own."""
     own = pcfg.Pcfg.default_split if split in pcfg.CHANGED else split
     names = [name for name in source(task).files if Path(name).parts[0] == own or Path(name).stem.endswith(f"_{own}")]
-    if not names:
-        return []
-    folder = Path(names[0]).parts[0]
-    root = data_dir if (data_dir / folder).is_dir() else data_dir / task
-    found = [root / name for name in names if (root / name).exists()]
-    if task == "pcfg" and found and not (root / own / "train.src").exists():
-        found += [root / TENTH / name for name in ("train.src", "train.tgt")]
+    found = [path for name in names if (path := path_of(task, data_dir, name)).exists()]
+    if task == "pcfg" and found and not path_of(task, data_dir, f"{own}/train.src").exists():
+        found += [path_of(task, data_dir, f"{TENTH}/{name}") for name in ("train.src", "train.tgt")]
     return found
 
 

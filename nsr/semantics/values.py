@@ -73,26 +73,6 @@ def to_json(value: Value) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def from_json(data: Any) -> Value:
-    """The inverse of :func:`to_json`.
-
-    Raises:
-        ValueError: the data is no value.
-    """
-    match data:
-        case None:
-            return MISSING
-        case {"sentinel": "EMPTY", **rest} if not rest:
-            return EMPTY
-        case bool():
-            raise ValueError(f"{data!r} is not a value")
-        case int() | str():
-            return data
-        case list() if all(isinstance(token, str) for token in data):
-            return tuple(data)
-    raise ValueError(f"{data!r} is not a value")
-
-
 def format_value(value: Value) -> str:
     """A value as a person reads it: ``I_WALK I_WALK``, ``[]``, ``7``, ``?`` for MISSING."""
     if value is MISSING:

@@ -69,8 +69,10 @@ class ParserConfig:
     view_gain: float = setting(0.01, "share of transitions that seeing more must determine better, to be worth it")
     oracle: str = setting("late", "when left-arcs are taken: late or early")
     grammar_mask: bool = setting(True, "let the learned dependency grammar rule out transitions")
-    learning_rate: float = setting(0.02, "of AdamW")
-    weight_decay: float = setting(1e-4, "on all weights; what keeps identities near zero that are not needed")
+    learning_rate: float = setting(0.02, "learning rate of AdamW")
+    weight_decay: float = setting(
+        1e-4, "weight decay of all weights; it keeps identities near zero that are not needed"
+    )
     parser_steps: int = setting(300, "at most so many steps a fit")
     parser_loss: float = setting(0.01, "a fit ends when the mean loss is this close to the least that is possible")
 

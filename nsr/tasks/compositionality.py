@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from nsr.arrays import percent
 from nsr.tasks.string_edits import ARITY, BINARY, SEPARATOR, TWIN, TWINS, Words, fold, is_literal, meaning
 from nsr.tasks.task import Examples, Predict, Tokens
 
@@ -210,12 +211,8 @@ def overgeneralisation(predict: Predict, exceptions: Sequence[Exceptional]) -> d
 
 def _figures(test: str, measure: str, hits: Sequence[bool], more: Mapping[str, Sequence[bool]]) -> dict[str, Any]:
     """What a test returns: the share of hits in percent, and further shares, but for those of no cases."""
-    shares = {name: _percent(each) for name, each in more.items() if each}
-    return {"test": test, "measure": measure, "value": _percent(hits), "count": len(hits), **shares}
-
-
-def _percent(hits: Sequence[bool]) -> float:
-    return round(100 * sum(hits) / len(hits), 4) if hits else 0.0
+    shares = {name: percent(each) for name, each in more.items() if each}
+    return {"test": test, "measure": measure, "value": percent(hits), "count": len(hits), **shares}
 
 
 TESTS: dict[str, Callable[..., dict[str, Any]]] = {

@@ -18,8 +18,6 @@ import numpy as np
 from nsr.gss import ROOT
 from nsr.tasks.packed import PackedNumbers, PackedTokens
 
-Tokens = Sequence[str]
-
 SEED = 12306
 MOST_OPERATORS = 20
 TRAIN_OPERATORS = 10  # no training expression has more
@@ -41,6 +39,7 @@ OPERATORS: dict[str, Callable[[int, int], int | None]] = {
 BINDING = {**dict.fromkeys("+-ab", 0), **dict.fromkeys("*/cd", 1)}
 CONCEPTS = ("x", "y", "a", "b", "c", "d")
 VOCABULARY = (*DIGITS, *OPERATORS, OPEN, CLOSE)
+SYMBOLS = tuple(symbol for symbol in VOCABULARY if symbol not in CONCEPTS)  # those that there are images of
 
 
 class Wanted(NamedTuple):
@@ -186,7 +185,7 @@ class _Generator:
         return found
 
 
-def infix(prefix: Tokens) -> str:
+def infix(prefix: Sequence[str]) -> str:
     """An expression in infix notation, with the parentheses it needs; operators associate to the left."""
     stack: list[tuple[str, int]] = []
     for token in reversed(prefix):
@@ -217,7 +216,7 @@ class Tree(NamedTuple):
     depth: int
 
 
-def is_expression(tokens: Tokens) -> bool:
+def is_expression(tokens: Sequence[str]) -> bool:
     """Whether tokens are an expression in infix notation."""
     operand, depth = True, 0  # whether an operand comes next, and parentheses open
     for token in tokens:
@@ -231,7 +230,7 @@ def is_expression(tokens: Tokens) -> bool:
     return depth == 0 and not operand
 
 
-def read(tokens: Tokens) -> Tree:
+def read(tokens: Sequence[str]) -> Tree:
     """The tree of an expression in infix notation, which must be one; by precedence, without recursion."""
     heads = [ROOT] * len(tokens)
     operands: list[tuple[int, int | None, int, int]] = []  # root, value, largest, depth
@@ -265,12 +264,12 @@ def read(tokens: Tokens) -> Tree:
     return Tree(tuple(heads), value, largest, depth)
 
 
-def count_operators(tokens: Tokens) -> int:
+def count_operators(tokens: Sequence[str]) -> int:
     """How many operators an expression has."""
     return sum(token in OPERATORS for token in tokens)
 
 
-def nesting(tokens: Tokens) -> int:
+def nesting(tokens: Sequence[str]) -> int:
     """How deep parentheses are nested."""
     steps = np.array([(token == OPEN) - (token == CLOSE) for token in tokens])
     return int(np.cumsum(steps).max(initial=0))

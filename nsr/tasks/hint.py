@@ -22,7 +22,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nsr.errors import ConfigError, DataError, InputError
+from nsr.errors import ConfigError, InputError
+from nsr.files import read_arrays
 from nsr.pictures import ImagePool, PackedPictures
 from nsr.runs import write_file
 from nsr.settings import setting
@@ -33,6 +34,7 @@ from nsr.tasks.expressions import (
     DIGITS,
     OPEN,
     OPERATORS,
+    SYMBOLS,
     TRAIN_LARGEST,
     TRAIN_OPERATORS,
     VOCABULARY,
@@ -48,7 +50,6 @@ from nsr.tasks.sources import File, source
 from nsr.tasks.symbols import (
     PARTS,
     PROTOCOLS,
-    SYMBOLS,
     TEST,
     TRAIN,
     SymbolImages,
@@ -81,6 +82,7 @@ IMAGE_SETTINGS = {
     "readings": 8,
 }
 QUICK_SETTINGS = {"turns": 0, "first_steps": 70, "examples": 60_000, "views": 4}
+KEPT = tuple(f"{part}.{name}" for part in PARTS for name in ("codes", "lengths", "values", "largest"))  # in the cache
 SUBSETS = ("I", "SS", "LS", "SL", "LL")
 
 
@@ -98,6 +100,7 @@ class Hint(Task):
     splits: ClassVar[tuple[str, ...]] = ("hint",)
     default_split: ClassVar[str] = "hint"
     primitives: ClassVar[str] = "int"
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ({"input": "images"}, {"input": "images", "quick": True})
     input: str = setting("symbols", f"what an expression is made of: {' or '.join(INPUTS)}")
     concept: str = setting("", f"learn this new word instead: one of {', '.join(CONCEPTS)}")
     shots: int = setting(0, "so many examples of the concept, drawn by seed; 0 for all")
@@ -133,7 +136,7 @@ class Hint(Task):
         """
         self.require_split(split)
         if data_dir is not None:
-            raise DataError(f"{data_dir}: hint reads no files, its expressions are generated; leave out --data-dir")
+            raise ConfigError("hint reads no files, its expressions are generated; leave out --data-dir")
         drawn = expressions(self.concept)
         train, validation, test = (Examples(drawn[part].tokens, drawn[part].values) for part in PARTS)
         if 0 < self.shots < len(train):
@@ -170,7 +173,7 @@ class Hint(Task):
 
     def _require(self, tokens: Tokens) -> None:
         """Refuse what is no expression in the symbols there are."""
-        known = tuple(SYMBOLS) if self.input == "images" else VOCABULARY  # there are no images of new words
+        known = SYMBOLS if self.input == "images" else VOCABULARY  # there are no images of new words
         for place, token in enumerate(tokens, start=1):
             if token not in known:
                 raise InputError(f"unknown symbol {token!r} at position {place}; known symbols: {' '.join(known)}")
@@ -332,16 +335,10 @@ def cache_folder() -> Path:
 
 
 def _arrays(found: Mapping[str, Expressions]) -> dict[str, np.ndarray]:
-    return {
-        f"{part}.{name}": array
-        for part in PARTS
-        for name, array in (
-            ("codes", found[part].tokens.codes),
-            ("lengths", found[part].tokens.lengths.astype(np.uint8)),
-            ("values", found[part].values.numbers),
-            ("largest", found[part].largest),
-        )
-    }
+    arrays: list[np.ndarray] = []
+    for each in (found[part] for part in PARTS):
+        arrays += [each.tokens.codes, each.tokens.lengths.astype(np.uint8), each.values.numbers, each.largest]
+    return dict(zip(KEPT, arrays, strict=True))
 
 
 def _checksum(arrays: Mapping[str, np.ndarray]) -> str:
@@ -367,8 +364,7 @@ def _write_cache(path: Path, found: Mapping[str, Expressions]) -> None:
 def _read_cache(path: Path) -> dict[str, Expressions] | None:
     """The expressions kept in a file, None if there is none or it is damaged."""
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # np.load leaves bad files open
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path, ("checksum", *KEPT))
         if str(arrays.pop("checksum")) != _checksum(arrays):
             return None
         found = {}

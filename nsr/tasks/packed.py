@@ -9,8 +9,8 @@ from typing import overload
 import numpy as np
 
 from nsr.arrays import take_ragged
+from nsr.tasks.task import Tokens
 
-Tokens = tuple[str, ...]
 AT_ONCE = 1024  # sequences unpacked at once
 
 

@@ -30,10 +30,10 @@ class Pairs(Task):
     own: ClassVar[bool] = True
 
     train: str = setting("", "pairs to learn from: FILE.tsv or FILE.jsonl")
-    test: str = setting("", "pairs to test on, of the same kinds")
+    test: str = setting("", "pairs to test on: FILE.tsv or FILE.jsonl")
     primitives: str = setting("list", f"what programs are made of: {', '.join(PRIMITIVES)}")
-    train_sha256: str = setting("", "checksum that the training file must have; none: the one it has")
-    test_sha256: str = setting("", "checksum that the test file must have, likewise")
+    train_sha256: str = setting("", "checksum that the file of --train must have; none: the one it has")
+    test_sha256: str = setting("", "checksum that the file of --test must have; none: the one it has")
 
     def __post_init__(self) -> None:
         """Take the checksums of files that are named without."""

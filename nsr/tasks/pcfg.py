@@ -24,6 +24,7 @@ from nsr.gss import ROOT
 from nsr.settings import setting
 from nsr.syntax.grammar import check, load_grammar
 from nsr.tasks.compositionality import TESTS, add_exceptions, add_primitive_twins, swap_in_twins
+from nsr.tasks.sources import path_of
 from nsr.tasks.string_edits import (
     ARITY,
     LITERALS,
@@ -31,15 +32,12 @@ from nsr.tasks.string_edits import (
     TWIN,
     TWINS,
     count_functions,
-    deep,
     depth,
     generate,
     is_literal,
     meaning,
 )
 from nsr.tasks.task import LITERAL, Dataset, Examples, Predict, Task, Tokens, group_by_size, read_lines
-
-__all__ = ["GOLD_PROGRAMS", "SPLITS", "Pcfg", "deep", "depth", "gold_heads", "meaning"]
 
 Rule = Callable[[Tokens], bool]
 
@@ -155,7 +153,7 @@ class Pcfg(Task):
     ) -> dict[str, Any]:
         """A test of Hupkes et al.; see :meth:`Task.examine` and :data:`nsr.tasks.compositionality.TESTS`."""
         if name not in TESTS:
-            raise ConfigError(f"pcfg has no test {name!r}; known tests: {', '.join(TESTS)}")
+            return super().examine(name, predict, split=split, seed=seed, data_dir=data_dir)
         needed = {"substitutivity": CHANGED[:2], "localism": self.splits}.get(name, (name,))
         if split not in needed:
             raise ConfigError(
@@ -207,18 +205,17 @@ def _examples(inputs: list[Tokens]) -> Examples:
 def _read(name: str, data_dir: Path) -> Dataset:
     """The examples of a split in the authors' files."""
     split = SPLITS[name]
-    root = data_dir if (data_dir / name).is_dir() else data_dir / "pcfg"
-    path = root / name / "test.src"
+    path = path_of("pcfg", data_dir, f"{name}/test.src")
     test = _read_files(path)
     if len(test) != split.test:
         raise DataError(f"{path}: expected {split.test} lines, found {len(test)}; download the file again")
     _require(split, test, path, tested=True)
-    path = root / name / "train.src"
+    path = path_of("pcfg", data_dir, f"{name}/train.src")
     if path.exists():
         train = _read_files(path)
         _require(split, train, path, tested=False)
         return Dataset(train, test, "the authors' files")
-    train = _read_files(root / "10k" / "train.src")
+    train = _read_files(path_of("pcfg", data_dir, "10k/train.src"))
     tested = set(test.inputs)
     kept = [
         index

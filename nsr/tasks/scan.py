@@ -28,6 +28,7 @@ from nsr.errors import ConfigError, DataError, InputError
 from nsr.gss import ROOT
 from nsr.settings import setting
 from nsr.syntax.grammar import check, language, load_grammar
+from nsr.tasks.sources import path_of
 from nsr.tasks.task import Dataset, Examples, Task, Tokens, group_by_size, read_lines
 
 Actions = tuple[str, ...]
@@ -290,9 +291,8 @@ def _generate(split: Split, rng: np.random.Generator) -> tuple[list[Pair], list[
 def _read(name: str, data_dir: Path) -> tuple[list[Pair], list[Pair]]:
     """The examples that are trained and those that are tested, from the authors' files."""
     split = SPLITS[name]
-    root = data_dir if (data_dir / split.folder).is_dir() else data_dir / "scan"
-    train = _read_file(root / split.folder / f"tasks_train_{name}.txt", split.train)
-    test = _read_file(root / split.folder / f"tasks_test_{name}.txt", split.test)
+    train = _read_file(path_of("scan", data_dir, f"{split.folder}/tasks_train_{name}.txt"), split.train)
+    test = _read_file(path_of("scan", data_dir, f"{split.folder}/tasks_test_{name}.txt"), split.test)
     return train, test
 
 

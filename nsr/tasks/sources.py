@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from nsr.errors import reason
 from nsr.files import read_file, read_given
 
 MAX_DATA = 2**30  # bytes of one of the authors' files
@@ -36,13 +37,17 @@ class File:
         return cls(hashlib.sha256(content).hexdigest(), len(content), content.count(b"\n"))
 
     def fault(self, path: Path) -> str | None:
-        """How the file at a path differs, None if it does not."""
+        """How the file at a path differs, None if it does not.
+
+        Raises:
+            DataError: the sha256 that was kept of it cannot be read.
+        """
         try:
             found = File.of(read_file(path, MAX_DATA))
         except FileNotFoundError:
             return "missing"
         except OSError as error:
-            return f"cannot be read: {error.strerror or error}"
+            return f"cannot be read: {reason(error)}"
         for name in ("lines", "bytes"):
             count, wanted = getattr(found, name), getattr(self, name)
             if wanted not in (None, count):
@@ -82,10 +87,15 @@ def read_files(data: Mapping[str, Mapping[str, Any]]) -> dict[str, File]:
     return {name: File(**each) for name, each in data.items()}
 
 
-def folder_of(task: str, data_dir: Path) -> Path:
-    """Where the authors' files of a task are below ``--data-dir``: in a folder of its name, unless they are there."""
-    tops = {Path(name).parts[0] for name in source(task).files}
-    return data_dir if any((data_dir / top).is_dir() for top in tops) else data_dir / task
+def path_of(task: str, data_dir: Path, name: str) -> Path:
+    """Where one of the authors' files is below ``--data-dir``: in a folder of the task's name, unless it is there.
+
+    Each of their folders may be at either place; one that is at none belongs beside those that are there.
+    """
+    top, own = Path(name).parts[0], data_dir / task
+    others = {Path(each).parts[0] for each in source(task).files}
+    beside = not (own / top).is_dir() and any((data_dir / each).is_dir() for each in others)
+    return (data_dir if (data_dir / top).is_dir() or beside else own) / name
 
 
 def sum_file(path: Path) -> Path:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nsr.pictures import SIDE
 from nsr.tasks.expressions import VOCABULARY
 
-SIDE = 45
 STEP = 0.02  # between points drawn, in units of the box
 FAVOURITE = 0.85  # share of a writer's symbols that have the favourite shape
 

@@ -20,20 +20,19 @@ from typing import Any
 
 import numpy as np
 
-from nsr.errors import ConfigError, DataError
+from nsr.errors import ConfigError, DataError, reason
 from nsr.files import read_arrays, read_file
+from nsr.pictures import SIDE
 from nsr.semantics.programs import MAX_NUMBER
-from nsr.tasks.expressions import VOCABULARY
+from nsr.tasks.expressions import SYMBOLS, VOCABULARY
 from nsr.tasks.packed import PackedTokens
 
-SIDE = 45
-SYMBOLS = "0123456789+-*/()"
 PROTOCOLS = ("random", "writer", "development")
 PARTS = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 OFFICIAL = ("train", "val", "test")  # what the official files call the parts
 NAMES = {"times": "*", "div": "/"}  # classes with other names than their symbols
-CLASSES = (*"0123456789+-", *NAMES, *"()")
+CLASSES = tuple({symbol: name for name, symbol in NAMES.items()}.get(symbol, symbol) for symbol in SYMBOLS)
 IMAGES = "symbol_images"  # the official folder of images
 SHARES = (0.75, 0.05)  # of the images for training and for validation, with protocol random
 WRITERS = 0.06  # of the training writers for validation, with protocols by writer
@@ -168,7 +167,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; --symbols is strokes, an .npz file or a folder") from None
     except Exception as error:  # zipfile, zlib and numpy raise many kinds
-        raise DataError(f"{path} is not an .npz file of symbols: {_reason(error)}") from None
+        raise DataError(f"{path} is not an .npz file of symbols: {reason(error)}") from None
     for name in ARRAYS:
         if not isinstance(found.get(name), np.ndarray):  # numpy gives bytes of what is no array
             raise DataError(f"{path}: {name} is {'no array' if name in found else 'missing'}")
@@ -189,7 +188,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
     if len(both):
         raise DataError(f"{path}: writer {both[0]} is in both splits; a writer's images must all be in one")
     names = [NAMES.get(name, name) for name in classes.tolist()]
-    label_of = np.array([VOCABULARY.index(name) if name in tuple(SYMBOLS) else -1 for name in names])
+    label_of = np.array([VOCABULARY.index(name) if name in SYMBOLS else -1 for name in names])
     mine = label_of[labels] >= 0
     return images[mine], label_of[labels][mine], writers[mine], split[mine] == 1
 
@@ -206,19 +205,14 @@ def _image_paths(folder: Path) -> dict[str, str]:
     try:
         for below in sorted(each for each in root.iterdir() if each.is_dir()):
             symbol = NAMES.get(below.name, below.name)
-            if symbol in tuple(SYMBOLS):
+            if symbol in SYMBOLS:
                 names = sorted(path.name for path in below.iterdir() if not path.name.startswith("."))
                 found |= {f"{below.name}/{name}": symbol for name in names}
     except OSError as error:
-        raise DataError(f"{root} cannot be read: {_reason(error)}") from None
+        raise DataError(f"{root} cannot be read: {reason(error)}") from None
     if not found:
         raise DataError(f"{root} holds no images of HINT's symbols; its folders must be {' '.join(CLASSES)}")
     return found
-
-
-def _reason(error: Exception) -> str:
-    """What an error says, in one line; some say nothing."""
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -235,7 +229,7 @@ def read_image(path: Path) -> np.ndarray:
     try:
         content = read_file(path, MAX_IMAGE)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        raise DataError(f"{path} cannot be read: {reason(error)}") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the size, which is looked at before anything is decoded
@@ -243,7 +237,7 @@ def read_image(path: Path) -> np.ndarray:
                 size = opened.size
                 found = np.asarray(opened.convert("L"), np.uint8) if size == (SIDE, SIDE) else None
     except Exception as error:  # Pillow raises many kinds
-        raise DataError(f"{path} is no readable image: {_reason(error)}") from None
+        raise DataError(f"{path} is no readable image: {reason(error)}") from None
     if found is None:
         raise DataError(f"{path} must be of {SIDE} x {SIDE} pixels, not {size[0]} x {size[1]}")
     return found
@@ -278,7 +272,7 @@ def read_expressions(folder: Path, part: int) -> OfficialExpressions | None:
     try:
         items = json.loads(read_file(path, MAX_EXPRESSIONS))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {_reason(error)}") from None
+        raise DataError(f"{path} cannot be read: {reason(error)}") from None
     if not isinstance(items, list) or not items:
         raise DataError(f"{path} must be a list of expressions")
     ids, sentences, values = [], [], []

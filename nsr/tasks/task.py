@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nsr.errors import ConfigError, DataError, MissingDataError
+from nsr.errors import ConfigError, DataError, MissingDataError, reason
 
 Tokens = tuple[str, ...]
 LITERAL = "<literal>"  # the symbol of all words that denote themselves
@@ -90,7 +90,7 @@ def read_lines(path: Path, files: str) -> list[str]:
             f"{path} does not exist; give the folder of {files}, or run without --data-dir to generate the data"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+        raise DataError(f"{path} cannot be read: {reason(error)}") from None
 
 
 def group_by_size(sizes: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
@@ -106,14 +106,16 @@ def group_by_size(sizes: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
 class Task(ABC):
     """A benchmark. The fields of a subclass are its options; each becomes a flag of the command line.
 
-    ``tests`` names what :meth:`examine` measures. The examples of a task that is ``own`` are the user's: nothing about
-    them is published, and training ends with a review of what it could not explain.
+    ``tests`` names what :meth:`examine` measures. ``variants`` are options that change its ``settings``, each narrower
+    than the one before; the help of the command line has these settings. The examples of a task that is ``own`` are the
+    user's: nothing about them is published, and training ends with a review of what it could not explain.
     """
 
     name: ClassVar[str]
     splits: ClassVar[tuple[str, ...]]
     default_split: ClassVar[str]
     tests: ClassVar[tuple[str, ...]] = ()
+    variants: ClassVar[tuple[Mapping[str, Any], ...]] = ()
     own: ClassVar[bool] = False
 
     @property
@@ -126,7 +128,7 @@ class Task(ABC):
         """The examples of a split: generated, or read from the authors' files below ``data_dir``.
 
         Raises:
-            ConfigError: there is no such split.
+            ConfigError: there is no such split, or the task reads no files below ``data_dir``.
             DataError: a file is missing, malformed, or fails the split's counts.
         """
 
@@ -152,7 +154,8 @@ class Task(ABC):
         """A user's sentence as tokens; what the model gets to see of them is up to :meth:`examples`.
 
         Raises:
-            InputError: the sentence is empty or not in the task's language; the message says where.
+            InputError: the sentence is not in the task's language; the message says where. One that is empty may also
+                become an empty input, which :meth:`nsr.model.NSR.encode` refuses.
         """
 
     def examples(self, sentences: Sequence[Any], outputs: Sequence[Value], seed: int = 0) -> Examples:
