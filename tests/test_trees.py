@@ -23,6 +23,7 @@ from nsr.gss import GSS, ROOT, is_projective, projective_trees
 from nsr.pictures import ImagePool, Pictures
 from nsr.reports.trees import GAP, STEP, data_uri, layout, to_html, to_svg
 from nsr.semantics.values import EMPTY, MISSING
+from nsr.tasks import Examples
 
 SVG = "{http://www.w3.org/2000/svg}"
 LONG = "(append " * 40 + "x0" + " x0)" * 40
@@ -202,15 +203,17 @@ def test_images_are_in_the_file():
 
 def test_explain_shows_the_images_of_a_sentence(monkeypatch, capsys):
     pytest.importorskip("PIL.Image")
-    tokens = Pictures(ImagePool(np.zeros((5, 45, 45), np.uint8)), np.array([4, 0, 2]))
-    gss = jump_left_twice(inputs=tokens.names)
-    perception = SimpleNamespace(read=lambda inputs: None)
+    shown = Pictures(ImagePool(np.zeros((5, 45, 45), np.uint8)), np.array([4, 0, 2]))
+    gss = jump_left_twice(inputs=shown.names)
     model = SimpleNamespace(
-        encode=lambda text: tokens, deduce=lambda inputs: gss, modules=SimpleNamespace(perception=perception)
+        tokens=str.split,
+        examples=lambda sentences, outputs: Examples([shown], outputs),
+        deduce=lambda inputs: gss,
+        modules=SimpleNamespace(perception=SimpleNamespace(read=lambda inputs: None)),
     )
     monkeypatch.setattr("nsr.experiment.load_and_tell", lambda folder, tell: model)
     assert main(["explain", "run", "jump left twice", "--format", "svg"]) == 0
-    assert capsys.readouterr().out.count(data_uri(tokens.images[0])) == 3
+    assert capsys.readouterr().out.count(data_uri(shown.images[0])) == 3
 
 
 def test_without_pillow_images_are_refused(monkeypatch):
