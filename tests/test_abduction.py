@@ -27,7 +27,7 @@ from nsr.learning.config import SearchConfig
 from nsr.perception.perception import Alternative
 from nsr.semantics.execution import Executor
 from nsr.semantics.lexicon import Key, Lexicon
-from nsr.semantics.values import EMPTY, MISSING, Value, from_json, to_json
+from nsr.semantics.values import EMPTY, MISSING, Value, to_json
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.scan import gold_heads
 from nsr.tasks.task import LITERAL
@@ -508,7 +508,7 @@ def test_what_is_golden_is_right(name):
     for tree in data["trees"]:
         for each in tree["explanations"]:
             symbols = tuple(lexicon.symbols.index(word) for word in each["symbols"].split())
-            revised = {words.index(word): from_json(value) for word, value in each["revised"].items()}
+            revised = {words.index(word): tuple(value) for word, value in each["revised"].items()}
             found = Tree(symbols, tuple(tree["heads"]))
             assert values_of(found, lexicon, revised)[found.root] == tuple(data["wanted"])
             count += 1
