@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import torch as safetensors
 
 from nsr.arrays import draw
@@ -22,8 +21,7 @@ from nsr.errors import ConfigError, InputError, RunError
 from nsr.gss import GSS
 from nsr.learning.config import MOST, Config
 from nsr.learning.deduction import ANSWERS_WIDTH, Deduction, Modules, answers, deduce, execute
-from nsr.learning.grounding import ground
-from nsr.learning.knowledge import given_lexicon, gold_names, token_perception
+from nsr.learning.knowledge import given_lexicon, token_perception
 from nsr.learning.stages import Clock, OnRound, Position
 from nsr.learning.training import Trainer
 from nsr.model_files import (
@@ -48,18 +46,16 @@ from nsr.pictures import PackedPictures, Pictures
 from nsr.runs import parse_json, to_json, write_folder
 from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Space
-from nsr.semantics.lexicon import Lexicon, Signature, parse_lexicon
+from nsr.semantics.lexicon import Lexicon
 from nsr.semantics.notation import to_text
 from nsr.semantics.primitives import Type, primitive_set
 from nsr.semantics.programs import MAX_NUMBER
 from nsr.semantics.values import MISSING, MISSING_ID, Value
+from nsr.start import Start
 from nsr.syntax.own import OwnSyntax
-from nsr.syntax.parser import GoldTrees, Parser
-from nsr.syntax.scorer import FEATURES
 from nsr.syntax.signatures import DependencyGrammar
 from nsr.tasks.task import Examples, Task, Tokens
 
-MAX_UNITS = 2**27  # of the parser's tables, which have some for each symbol
 Input = str | Sequence[str] | Pictures | Sequence[np.ndarray] | Sequence[Any]
 NO_IMAGES = "a model that reads images cannot build on another; leave out --from"
 
@@ -115,7 +111,7 @@ class NSR:
         self._perception = own
         self._modules: Modules | None = None
         self._base: NSR | None = None
-        self._syntax: OwnSyntax | None = None
+        self._start = self._fresh_start()
 
     @property
     def modules(self) -> Modules:
@@ -140,9 +136,7 @@ class NSR:
         Raises:
             ConfigError: it has none.
         """
-        if self.task is None:
-            raise ConfigError("this model has no task; give it one, or leave perception, syntax and semantics learned")
-        return self.task
+        return self._start.required_task
 
     def build_on(self, base: NSR) -> NSR:
         """Let the next :meth:`fit` start from all that another model knows and learn only the words that are new.
@@ -248,120 +242,39 @@ class NSR:
         if self._perception is not None and tuple(self._perception.symbols) != lexicon.symbols:
             raise ConfigError("the lexicon and the perception must have the same symbols, in the same order")
         perception = self._perception or TokenPerception(lexicon.symbols)
-        parser = self._parser(Lexicon(lexicon.symbols))
+        parser = self._start.parser(Lexicon(lexicon.symbols))
         parser.license(DependencyGrammar.of(lexicon, self.config.knowledge.between))
         self._modules = Modules(perception, parser, lexicon, Executor(self.config.learning.max_length))
         return self
 
     def _begin(self, sentences: list[Any], values: list[Value]) -> None:
-        """Modules that know nothing."""
+        """Modules that know nothing but what is given."""
         self.learned_from.clear()
-        self._syntax = None
-        if isinstance(sentences[0], Pictures):
-            if self._base is not None:
-                raise ConfigError(NO_IMAGES)
-            if self._perception is not None:
-                raise ConfigError("images of a task are read by its own perception; leave out perception")
-            self._ground(sentences, values)
-            return
-        perception: Perception
-        literals: set[str] = set()
-        if self._perception is None:
+        self._start = self._fresh_start()
+        shown, literals = isinstance(sentences[0], Pictures), set[str]()
+        if shown and self._base is not None:
+            raise ConfigError(NO_IMAGES)
+        if shown and self._perception is not None:
+            raise ConfigError("images of a task are read by its own perception; leave out perception")
+        perception = self._perception
+        if perception is None and not shown:
             perception = token_perception(sentences, values, self.config.knowledge)
             literals = {word for each in sentences for word in each}.difference(perception.words)
-        else:
-            perception = self._perception
         if self.primitives.value_type is Type.LIST:
             self.constants = tuple(sorted({token for value in values for token in value} - literals))
-        self._require_syntax(perception, sentences)
-        if self._base is not None:
-            self._modules = self._extend(self._base.modules, sentences)
+        if perception is None:
+            space = Space(self.primitives, self.constants, self.config.learning.max_length)
+            with self.clock("ground"):
+                self._modules = self._start.of_images(PackedPictures.of(sentences), values, space)
             return
-        given = given_lexicon(perception, self.config.knowledge)
-        lexicon = self._with_gold(given) if self.config.knowledge.semantics == "given" else given
-        self._modules = Modules(perception, self._parser(given), lexicon, Executor(self.config.learning.max_length))
+        self._start.require_syntax(perception, sentences)
+        if self._base is not None:
+            self._modules = self._start.extended(self._base.modules, sentences)
+        else:
+            self._modules = self._start.of_words(perception)
 
-    def _ground(self, inputs: list[Pictures], values: list[Value]) -> None:
-        """Modules that know the symbols that the shortest inputs show, or those that the task gives."""
-        knowledge, packed = self.config.knowledge, PackedPictures.of(inputs)
-        perception = ImagePerception(self.config.images, self.seed)
-        executor = Executor(self.config.learning.max_length)
-        with self.clock("ground"):
-            if knowledge.perception == "given":
-                self._label(perception, packed)
-                found = given_lexicon(perception, knowledge)
-            else:
-                generator = np.random.default_rng([self.seed, len(inputs)])
-                space = Space(self.primitives, self.constants, self.config.learning.max_length)
-                found = ground(perception, packed, values, space, self.config, generator)
-                if {knowledge.syntax, knowledge.semantics} != {"learned"}:  # by words, so symbols must be some
-                    gold = parse_lexicon(self.required_task.gold_lexicon, None, self.primitives)
-                    perception.rename(gold_names(found, gold, executor))
-                    found = replace(found, symbols=perception.symbols)
-        given = given_lexicon(perception, knowledge)
-        lexicon = self._with_gold(given) if knowledge.semantics == "given" else found
-        self._modules = Modules(perception, self._parser(given), lexicon, executor)
-        self._modules.parser.license(DependencyGrammar.of(lexicon, knowledge.between))
-
-    def _label(self, perception: ImagePerception, inputs: PackedPictures) -> None:
-        """Train perception with the labels of the training images."""
-        labels = np.array(self.required_task.gold_labels(self.seed))
-        names = tuple(sorted(set(labels.tolist()) - {""}))
-        perception.grow(len(names))
-        perception.rename(names)
-        perception.separators = tuple(name for name in self.config.knowledge.separators.split() if name in names)
-        counts = (labels[:, None] == np.array(names)).astype(np.float32)
-        perception.learn_counts(inputs.pool, 1000 * counts / counts.sum(axis=0), self.config.images.image_steps)
-
-    def _with_gold(self, given: Lexicon) -> Lexicon:
-        """What is given, and the right programs: how many arguments a word has, but not where these stand."""
-        gold = parse_lexicon(self.required_task.gold_lexicon, given.symbols, self.primitives, partial=True)
-        entries = {
-            key: replace(
-                entry, signatures=frozenset(Signature(left, key.arity - left) for left in range(key.arity + 1))
-            )
-            for key, entry in gold.entries.items()
-        }
-        return replace(given, entries={**entries, **given.entries})
-
-    def _own_syntax(self) -> OwnSyntax:
-        """The user's grammar, read once a training."""
-        knowledge = self.config.knowledge
-        if self._syntax is None:
-            self._syntax = OwnSyntax.read(knowledge.syntax, knowledge.syntax_sha256)
-        return self._syntax
-
-    def _require_syntax(self, perception: Perception, sentences: list[Tokens]) -> None:
-        """Refuse a user's grammar that does not fit the sentences."""
-        if self.config.knowledge.own_syntax:
-            spelled = (
-                (each, tuple(perception.symbols[symbol] for symbol in perception.read([each]).symbols[0, 0].tolist()))
-                for each in sentences
-            )
-            self._own_syntax().require(spelled, self.config.knowledge.separators.split())
-
-    def _extend(self, base: Modules, sentences: list[Tokens]) -> Modules:
-        """The modules of another model, and the words of these sentences."""
-        perception = words_of(base.perception).extended(sentences)
-        given = replace(base.lexicon, symbols=perception.symbols)
-        parser = self._parser(given)
-        parser.scorer.adopt(base.parser.scorer)
-        parser.license(base.parser.learned_grammar.extended(len(perception.symbols)))
-        return Modules(perception, parser, given, Executor(self.config.learning.max_length))
-
-    def _parser(self, given: Lexicon) -> Parser:
-        """A parser that knows what is given."""
-        units = (len(given.symbols) + 1) * (self.config.parser.embedding + FEATURES * self.config.parser.hidden)
-        if units > MAX_UNITS:
-            raise ConfigError(f"{len(given.symbols)} symbols are too many for the parser; lower embedding and hidden")
-        generator = torch.Generator().manual_seed(self.seed)
-        grammar = DependencyGrammar.of(given, self.config.knowledge.between, self.config.search.max_arity)
-        parser = Parser(len(given.symbols), self.config.parser, generator, grammar)
-        if self.config.knowledge.syntax == "given":
-            parser.gold = GoldTrees(given.symbols, self.required_task.gold_heads)
-        elif self.config.knowledge.own_syntax:
-            parser.gold = GoldTrees(given.symbols, self._own_syntax().heads)
-        return parser
+    def _fresh_start(self) -> Start:
+        return Start(self.config, self.primitives, self.task, self.seed)
 
     def _drawn(self, inputs: Sequence[Input]) -> Sequence[int]:
         """The examples to look at, repeats included: all, or a draw of them in order."""
@@ -531,7 +444,7 @@ class NSR:
             "settings": self.config.to_json(),
         }
         vocabulary, weights = perception_files(modules.perception, own=self._perception is not None)
-        syntax = {} if self._syntax is None else {SYNTAX: self._syntax.text.encode()}
+        syntax = {} if self._start.syntax is None else {SYNTAX: self._start.syntax.text.encode()}
         return {
             **weights,
             **syntax,
@@ -544,10 +457,11 @@ class NSR:
 
     def adopt(self, other: NSR) -> None:
         """Take over what another model has learned."""
-        self.constants, self._modules, self._syntax = other.constants, other.modules, other._syntax
+        self.constants, self._modules = other.constants, other.modules
+        self._start.syntax = other._start.syntax
         if self._base is not None:  # what was given is not in the files of a run
             words = words_of(other.modules.perception).words
-            given = self._extend(self._base.modules, [words]).parser.given_grammar
+            given = self._start.extended(self._base.modules, [words]).parser.given_grammar
             self._modules = replace(other.modules, parser=other.modules.parser.given_that(given))
 
     def save(self, folder: str | Path) -> None:
@@ -574,9 +488,9 @@ class NSR:
             model = cls(config["primitives"], task=task, seed=checked_seed(config["seed"]), **settings)
             model.constants = checked_names(config["constants"])
             if model.config.knowledge.own_syntax:
-                model._syntax = OwnSyntax.tried(files[SYNTAX].decode(), str(folder / SYNTAX))
+                model._start.syntax = OwnSyntax.tried(files[SYNTAX].decode(), str(folder / SYNTAX))
             perception = read_perception(files, folder, perception, model.config.images, model.seed)
-            parser = model._parser(given_lexicon(perception, model.config.knowledge))
+            parser = model._start.parser(given_lexicon(perception, model.config.knowledge))
             parser.scorer.load(safetensors.load(files[PARSER]))
             grammar = DependencyGrammar.from_json(parse_json(files[GRAMMAR], folder / GRAMMAR))
             lexicon = read_lexicon(files, folder, perception.symbols, model.primitives)

@@ -27,6 +27,7 @@ from nsr.semantics.induction import Space
 from nsr.semantics.lexicon import parse_lexicon
 from nsr.semantics.primitives import primitive_set
 from nsr.semantics.values import EMPTY
+from nsr.start import Start
 from nsr.tasks import Task
 from nsr.tasks.expressions import is_expression, read
 from nsr.tasks.hint import GOLD_LEXICON
@@ -130,7 +131,7 @@ def test_a_damaged_vocabulary_is_refused(learned, tmp_path, change):
 
 
 def test_what_was_learned_from_before_does_not_count(monkeypatch):
-    monkeypatch.setattr(nsr.NSR, "_ground", lambda *args: None)
+    monkeypatch.setattr(Start, "of_images", lambda *args: None)
     expressions, values = language(5, 5)
     model = nsr.NSR("int")
     model.learned_from = {7}

@@ -284,7 +284,7 @@ def ignorant(tmp_path, seed=0, **changed):
     model = nsr.NSR("int", task=task, seed=seed, **{**task.settings, "channels": "4 4 4 4", "views": 1})
     given = Lexicon(tuple("ab"))
     perception = ImagePerception(model.config.images, seed, len(given.symbols))
-    model._modules = Modules(perception, model._parser(given), given, Executor())
+    model._modules = Modules(perception, model._start.parser(given), given, Executor())
     return model
 
 
