@@ -113,9 +113,13 @@ def test_a_saved_model_answers_the_same(learned, tmp_path):
     [
         {"symbols": 8},
         {"separators": ["s99"]},
+        {"symbols": []},
+        {"symbols": ["s0"] * 9},
         {"classes": [0, 1]},
+        {"classes": [99] * 9},
         {"context": [1.0]},
         {"temperature": None},
+        {"temperature": -1},
         {"kind": "sounds"},
     ],
 )

@@ -14,7 +14,7 @@ from nsr.learning.config import Config
 from nsr.reports.pool import Runs
 from nsr.reports.recursion import FUNCTIONS, InductionTable
 from nsr.semantics import induction
-from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space, induce, judge, majority
+from nsr.semantics.induction import Example, Hypothesis, InductionConfig, Space, forget, induce, judge, majority
 from nsr.semantics.notation import parse_program, to_text
 from nsr.semantics.primitives import Primitive, Type
 from nsr.semantics.programs import MAX_SIZE, Constant, quote, size, subterms
@@ -241,13 +241,15 @@ def test_programs_that_recur_are_found(text, arity, share):
 
 
 def test_functions_that_are_found_without_reverse(tmp_path):
-    rows = InductionTable("Recursion").measure(range(3), None, Runs(tmp_path))
+    table = InductionTable("Recursion")
+    rows = table.measure(range(3), None, Runs(tmp_path))
     assert [(row.name, row.primitives) for row in rows] == [
         (name, primitives) for name in FUNCTIONS for primitives in ("list-recursive", "list-reverse")
     ]
     assert all(row.found == 100 for row in rows)
     assert not any("reverse" in row.program for row in rows if row.primitives == "list-recursive")
     assert rows[0].program == "(fold x0 nil (append rest (cons item nil)))"
+    assert "| reverse | list-recursive | 100 | " in table.to_markdown(rows)
 
 
 def test_three_terms_are_joined_where_there_is_recursion():
@@ -366,6 +368,17 @@ def test_a_table_no_larger_than_a_subset_is_searched_once(monkeypatch):
     monkeypatch.setattr(induction, "_search", lambda *args: searches.append(args))
     assert find(table(("J", "L"), ("L", "J")), 1) is None
     assert len(searches) == 1
+
+
+def test_no_search_is_made_twice_unless_it_was_forgotten(monkeypatch):
+    made, bank = [], induction._Bank
+    monkeypatch.setattr(induction, "_Bank", lambda *given: made.append(given) or bank(*given))
+    examples = [Example((("A",),), ("A", "forgotten"))]
+    for count in (1, 1, 2):
+        if count == 2:
+            forget()
+        assert induce(examples, 1, SPACE, CONFIG, seeded(0)) is None
+        assert len(made) == count
 
 
 def test_a_full_bank_is_searched_too():

@@ -237,6 +237,15 @@ def test_numbers_that_are_values_are_kept_on_disk(outputs, tmp_path):
     assert nsr.load(tmp_path / "run").predict(["a", "b"]) == list(outputs)
 
 
+def test_what_cannot_be_learned_from_is_said():
+    with pytest.raises(InputError, match="1 inputs but 0 outputs; give one output for each input"):
+        nsr.NSR().fit(["a"], [])
+    with pytest.raises(InputError, match="no examples to learn from"):
+        nsr.NSR().fit([], [])
+    with pytest.raises(RunError, match="this model has learned nothing yet; call fit first"):
+        nsr.NSR().predict(["a"])
+
+
 def test_one_sentence_is_no_list_of_sentences(model):
     for ask in (model.predict, model.predict_top, lambda inputs: nsr.NSR("list").fit(inputs, "AB")):
         with pytest.raises(InputError, match=r"^'ab' is one sentence; give a list of sentences$"):

@@ -413,6 +413,17 @@ def test_own_primitives_are_learned_with(own_primitives, tmp_path):
     assert done.stderr.endswith("own ones must be registered first, see nsr.register_primitives\n")
 
 
+def test_an_own_primitive_may_have_three_arguments(own_primitives):
+    def between(left: list[str], items: list[str], right: list[str]) -> list[str]:
+        return [*left, *items, *right]
+
+    made = register_primitives("between", between)
+    run = compile_term(parse_program("(between x0 (cdr x1) x0)", made, 2), 5)
+    assert run((("A",), ("B", "C"))) == ("A", "C", "A")
+    assert run((("A",), ())) is MISSING  # as (cdr x1) is
+    assert run((("A",), ("B",) * 5)) is MISSING  # too long
+
+
 def test_an_own_primitive_may_have_an_inverse(own_primitives):
     """Abduction passes a wanted value through it, but not through a function."""
     turn = Primitive("turn", (Type.LIST,), Type.LIST, lambda items: items[::-1], lambda result, _: [(result[::-1],)])

@@ -15,6 +15,8 @@ from modules import module_of
 import nsr
 from nsr.experiment import examples_of
 from nsr.recognition import Recognition, best_matching, symbol_accuracy
+from nsr.reports import images
+from nsr.tasks import make_task
 
 
 @given(seed=st.integers(0, 10_000), symbols=st.integers(1, 5), labels=st.integers(1, 5))
@@ -79,6 +81,23 @@ def test_pictures_of_a_run_are_drawn(run, tmp_path, monkeypatch, capsys):
         assert path.read_bytes().startswith(b"\x89PNG")
     drawing = ElementTree.fromstring(Path(lines[4]).read_text(encoding="utf-8"))
     assert len(drawing.findall(".//{*}image")) == len("1+2*(3-4)")
+
+
+@pytest.mark.slow
+def test_a_row_of_images_has_the_metrics_and_what_is_read_without_context(run, monkeypatch):
+    _, model, examples = run
+    monkeypatch.setattr(images, "examples_of", lambda model: examples)
+    variant = images.ImageVariant("drawn", False)
+    row = images.ImageTable("T", (variant,)).row(variant, [0], [model])
+    assert row.accuracy == (model.metrics["test"]["accuracy"],)
+    assert (row.found, row.alone) == ((16,), (model.metrics["test"]["symbols"]["alone"],))
+    seen = Recognition.of(model, examples, model.derive(examples.inputs))
+    read = np.split(seen.alone, np.cumsum([len(each) for each in examples.tokens])[:-1])
+    tokens = nsr.NSR("int", task=make_task("hint"), separators="( )", between=False).assemble(model.lexicon)
+    tokens.modules.parser = model.modules.parser
+    answers = tokens.predict([tuple(model.lexicon.symbols[symbol] for symbol in each) for each in read])
+    right = [answer == value for answer, value in zip(answers, examples.outputs, strict=True)]
+    assert row.separately == (pytest.approx(100 * np.mean(right)),)
 
 
 def test_runs_without_images_have_no_such_pictures(tmp_path, capsys):

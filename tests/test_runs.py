@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -322,6 +323,29 @@ def test_a_resumed_run_is_the_undisturbed_one(undisturbed, tmp_path, monkeypatch
         model = nsr.train("scan", **settings, out=folder, checkpoint_seconds=0, resume=True)
         assert content(folder) == expected
         assert model.metrics == json.loads((folder / "metrics.json").read_text())
+
+
+@pytest.mark.slow
+def test_a_resumed_run_of_images_is_the_undisturbed_one(tmp_path, monkeypatch):
+    """With so little training nothing is learned well; it has to be the same all the same."""
+    few = {"examples": 400, "tested": 50, "pool": 128, "batch": 64, "final": 128, "rounds": 2, "perception": "given"}
+    small = {"channels": "8 8 16 16", "image_steps": 20, "views": 2}
+    learn = partial(nsr.train, "hint", input="images", seed=0, checkpoint_seconds=0, **few, **small)
+    learn(out=tmp_path / "undisturbed")
+    expected, save = content(tmp_path / "undisturbed"), Run.save
+    rounds = len(expected["history.jsonl"])
+    for stop in (2, rounds - 1):
+
+        def save_and_stop(self, model, position, records, total, stop=stop):
+            save(self, model, position, records, total)
+            if len(records) == stop:
+                raise Stop
+
+        monkeypatch.setattr(Run, "save", save_and_stop)
+        with pytest.raises(Stop):
+            learn(out=tmp_path / str(stop))
+        learn(out=tmp_path / str(stop), resume=True)
+        assert content(tmp_path / str(stop)) == expected
 
 
 def test_a_run_that_was_killed_while_it_wrote_its_results_is_resumed(undisturbed, tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nsr.errors import ConfigError, ExportError
+from nsr.reports import compositionality, properties, published
 from nsr.reports import export as export_report
-from nsr.reports import properties, published
 from nsr.reports.compositionality import DeepRow, DeepTable, Measure, TestRow, TestsTable
 from nsr.reports.export import ExportRow, ExportTable
 from nsr.reports.hint import ConceptRow, ConceptTable, FewShotTable, LongTable, SubsetTable
@@ -230,6 +230,17 @@ def test_tests_stand_beside_published_figures() -> None:
     assert found["further figures of nsr"] == "right 75.00, rare 1.00"
 
 
+def test_a_test_is_measured_or_is_the_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    test = {"accuracy": 90.0, "count": 7}
+    metrics = {"assumptions": {"data": "d"}, "train": {"used": 5}, "test": test, "seconds": {"total": 2.0}}
+    models = [SimpleNamespace(metrics=metrics)] * 2
+    monkeypatch.setattr(compositionality, "examine", lambda model, test: {"value": 80.0, "count": 3, "right": 60.0})
+    base = Variant("base", "pcfgset")
+    for name, value, count in (("localism", 80.0, 3), (None, 90.0, 7)):
+        row = TestsTable("T").row(Measure("row", base, name, ("", "", "")), [0, 1], models)
+        assert (row.value, row.cases, row.accuracy, row.examples) == ((value,) * 2, (count,) * 2, (90.0,) * 2, (5,) * 2)
+
+
 def test_time_per_token_is_compared_with_the_first_row() -> None:
     rows = [DeepRow(50, 10, (0,), (100.0,), (100.0,), (1.0,)), DeepRow(100, 10, (0,), (200.0,), (90.0,), (3.0,))]
     assert rows[0].per_token == pytest.approx(1000)
@@ -260,6 +271,7 @@ def test_tables_of_hint_share_the_run_they_are_about(tmp_path: Path) -> None:
     [subsets] = measured(SubsetTable("T", {"default": {}}), runs)
     assert (subsets.accuracy, subsets.seeds) == ((100.0,), (0,))
     assert set(subsets.subsets[0].values()) == {100.0}
+    assert cells(SubsetTable("T", {}).to_markdown([subsets]), 0)["worst"] == "100.00"
     [long] = measured(table := LongTable("T", operators=(30,), count=5), runs)
     assert (long.accuracy, long.largest > 100) == ((100.0,), True)
     assert cells(table.to_markdown([long]), 0)["accuracy, mean"] == "100.00"
@@ -390,6 +402,8 @@ def test_properties_of_a_model_are_measured_on_its_own_inputs(small):
     row = PROPERTIES.row(PROPERTIES.variants[0], range(2), models)
     assert seen == models
     assert (row.inputs, row.swaps, row.recursiveness) == ((4, 4), (2, 2), (1.0, 1.0))
+    shown = cells(PROPERTIES.to_markdown([row]), 0)
+    assert (shown["test inputs"], shown["exchanges"], shown["parts worth the same alone"]) == ("4", "2", "100.00")
 
 
 def test_properties_that_cannot_be_measured_are_errors(small, monkeypatch):

@@ -2,8 +2,8 @@
 
 Seconds belong to a machine. So every one is also stated as a ratio to what the same machine, in the same run, needs for
 one epoch of a usual network on the same training data: the LSTM with attention of :mod:`nsr.baselines.recurrent`.
-Each figure is the median of several runs. Where results are remembered (:class:`nsr.semantics.execution.Executor`),
-every run starts with an empty memo, unless it says "warm".
+Each figure is the median of several runs. Where results are remembered (:class:`nsr.semantics.execution.Executor`,
+:func:`nsr.semantics.induction.forget`), every run starts with an empty memo, unless it says "warm".
 
 SCAN ``length`` has its parts measured one by one; of PCFG SET ``pcfgset`` the whole is measured, and deduction.
 """
@@ -36,7 +36,7 @@ from nsr.reports.measurement import Measurement, Report, commit, machine, run_pr
 from nsr.reports.plots import growth_plot
 from nsr.reports.trainings import trainings_of
 from nsr.runs import to_json
-from nsr.semantics.induction import Example, InductionConfig, Space, induce, majority
+from nsr.semantics.induction import Example, InductionConfig, Space, forget, induce, majority
 from nsr.semantics.lexicon import Key, Lexicon
 from nsr.semantics.values import Value
 from nsr.syntax.parser import Parser
@@ -260,8 +260,8 @@ def measure_induction(model: NSR, train: Examples, config: BenchmarkConfig) -> l
         for arity, examples in hopeless:
             induce(examples, arity, space, exhaustive, generator)
 
-    runs, found = timed(induce_all, config.repeats)
-    searches, _ = timed(enumerate_all, config.repeats)
+    runs, found = timed(induce_all, config.repeats, forget)
+    searches, _ = timed(enumerate_all, config.repeats, forget)
     terms = sum(count_terms(examples, arity, space, exhaustive) for arity, examples in hopeless)
     return [
         Measurement("induce", "induce the programs of the model", runs, len(evidence), "programs", {"found": found}),
@@ -274,11 +274,7 @@ def measure_growth_in_examples(task: Task, data: Dataset, config: BenchmarkConfi
     measurements = []
     for size in config.growth_examples:
         sample = _sample(data.train, size, config.seed)
-        runs, model = timed(
-            partial(_fit, sample),
-            config.repeats,
-            lambda: NSR(task.primitives, task=task, seed=config.seed),
-        )
+        runs, model = timed(partial(_fit, sample), config.repeats, partial(_untrained, task, config.seed))
         facts = {"% test accuracy": score(model, data.test)["accuracy"]}
         measurements.append(Measurement("examples", "train", runs, len(sample), "examples", facts))
     return measurements
@@ -378,6 +374,12 @@ def _epoch(examples: Examples, train: Examples, seed: int, threads: int) -> floa
 
 def _network(train: Examples, generator: torch.Generator) -> Recurrent:
     return Recurrent.for_examples(train, RecurrentConfig(), generator)
+
+
+def _untrained(task: Task, seed: int) -> NSR:
+    """A model that cannot remember what others have searched for."""
+    forget()
+    return NSR(task.primitives, task=task, seed=seed)
 
 
 def _fit(examples: Examples, model: NSR) -> NSR:

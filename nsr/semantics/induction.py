@@ -209,6 +209,11 @@ def induce(
     return best
 
 
+def forget() -> None:
+    """Forget the searches that were made, as they are before anything is measured; otherwise none is made twice."""
+    _search.cache_clear()
+
+
 def majority(examples: Sequence[Example]) -> list[Example]:
     """One example for each tuple of arguments: the value with most weight, with that weight; heaviest first."""
     votes: dict[tuple[Value, ...], dict[Value, float]] = defaultdict(lambda: defaultdict(float))
