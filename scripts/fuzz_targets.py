@@ -607,7 +607,7 @@ def stubs() -> contextlib.ExitStack:
     stack.enter_context(mock.patch.object(nsr.tasks.Hint, "faults", return_value=()))
     stack.enter_context(mock.patch.object(nsr.tasks.Hint, "test_with", refuse))
     stack.enter_context(mock.patch.object(nsr.learning.training.Trainer, "run", return_value=None))
-    stack.enter_context(mock.patch("nsr.model.ground", refuse))
+    stack.enter_context(mock.patch("nsr.start.ground", refuse))
     stack.enter_context(mock.patch("nsr.download.download", refuse))
     stack.enter_context(mock.patch("nsr.baselines.experiment.train_baseline", refuse))
     stack.enter_context(mock.patch("nsr.reports.reproduction.reproduce", return_value=Made()))

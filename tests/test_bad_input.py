@@ -368,7 +368,7 @@ def test_weights_that_point_nowhere_are_refused(name, value, run):
 
 
 def test_too_many_symbols_for_the_parser_are_refused(monkeypatch):
-    monkeypatch.setattr("nsr.model.MAX_UNITS", 1000)
+    monkeypatch.setattr("nsr.start.MAX_UNITS", 1000)
     with pytest.raises(ConfigError, match="symbols are too many"):
         nsr.NSR("list").assemble(parse_lexicon(LEXICON, None, PRIMITIVES["list"]))
 
