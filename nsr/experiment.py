@@ -138,8 +138,11 @@ def _finished(run: Run, model: NSR, tell: Callable[[str], None]) -> NSR:
 
 def untrained(task: str, seed: int, settings: Mapping[str, Any]) -> NSR:
     """A model that is to learn a task, with its defaults and these settings; errors as of :func:`train`."""
-    of_tasks = {each.name for made in TASKS.values() for each in fields(made)} - flat(Config().to_json()).keys()
-    names = of_tasks | ({each.name for each in fields(TASKS[task])} if task in TASKS else set())
+    of_learner = flat(Config().to_json())
+    for each in fields(TASKS[task]) if task in TASKS else ():
+        if each.name in of_learner:
+            raise ConfigError(f"option {each.name!r} of task {task!r} is also a setting of the learner; rename it")
+    names = {each.name for made in TASKS.values() for each in fields(made)} - of_learner.keys()
     made = make_task(task, **{name: value for name, value in settings.items() if name in names})
     rest = {name: value for name, value in settings.items() if name not in names}
     return NSR(made.primitives, task=made, seed=seed, **{**made.settings, **rest})

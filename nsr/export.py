@@ -26,7 +26,7 @@ from nsr.semantics.primitives import APPEND, CAR, CDR, CONS, DECR0, INCR, NIL, R
 from nsr.semantics.programs import Apply, Call, Fix, Term, subterms
 from nsr.semantics.values import EMPTY_ID
 from nsr.standalone import Machine
-from nsr.syntax.phrases import Places, check_deterministic, merge, observe, probes, write_grammar
+from nsr.syntax.phrases import ADVICE, Places, check_deterministic, merge, observe, probes, write_grammar
 from nsr.tasks.task import LITERAL, Tokens
 
 SAMPLE = 10_000  # training sentences that are parsed and compared, drawn from all
@@ -83,7 +83,8 @@ def _require_scripted(model: NSR) -> None:
         for inner in subterms(entry.program):
             if isinstance(inner, Call) and inner.primitive not in SCRIPTED:
                 raise ExportError(
-                    f"the script does not know the primitive {inner.primitive.name!r}; export a model without own ones"
+                    f"the script does not know the primitive {inner.primitive.name!r}; export a model without own ones "
+                    "(one of nsr has to be in SCRIPTED and in FUNCTIONS of nsr/standalone.py)"
                 )
 
 
@@ -203,6 +204,6 @@ def compare(model: NSR, machine: Machine, sentences: Sequence[Tokens]) -> Agreem
         row = min(different, key=lambda row: len(sentences[row]))
         raise ExportError(
             f"the exported grammar and the model differ on {len(different)} of {len(texts)} sentences, the shortest: "
-            f"{texts[row]!r} is {show(answers[row])}, of the model {show(expected[row])}"
+            f"{texts[row]!r} is {show(answers[row])}, of the model {show(expected[row])}; {ADVICE}"
         )
     return Agreement(len(texts), len(texts) / script, len(texts) / seconds)

@@ -10,8 +10,11 @@ import sys
 from functools import cache, reduce
 from pathlib import Path
 
-from lark import Lark, Token, Transformer
-from lark.exceptions import UnexpectedInput
+try:
+    from lark import Lark, Token, Transformer
+    from lark.exceptions import UnexpectedInput
+except ImportError:
+    sys.exit("run.py needs lark, which is not installed: pip install lark")
 
 # What is typed is read with the first, a pattern, replaced by the second.
 REWRITE = ()

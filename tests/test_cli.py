@@ -498,6 +498,10 @@ def test_explain_says_that_there_is_no_derivation(form, ignorant, capsys):
         (("jump", "--format", "png"), "nsr explain: argument --format: invalid choice: 'png'"),
         (("jump", "--notation", "odd"), "nsr explain: argument --notation: invalid choice: 'odd'"),
         (("jump", "--out", "/nosuch/tree.svg"), "nsr: /nosuch/tree.svg cannot be written: "),
+        (
+            ("jump", "--out", "tree.pdf"),
+            "nsr: tree.pdf could be of any format; choose one by --format, or end the name in",
+        ),
         (("jump", "--out", "."), "nsr: . cannot be written: . is a folder; choose another name"),
         (("jump", "--out", "/"), "nsr: / cannot be written: / is a folder; choose another name"),
     ],

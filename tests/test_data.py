@@ -376,6 +376,11 @@ def test_the_files_of_scan_are_those_of_its_splits():
             assert split == "simple" or file.bytes == sum(map(len, lines))
 
 
+def test_a_task_without_a_source_is_told_where_it_has_to_be():
+    with pytest.raises(ConfigError, match=r"nsr/tasks/sources.json has no entry for task 'calc'; add one"):
+        source("calc")
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_a_source(task):
     for name, file in source(task).files.items():

@@ -289,6 +289,14 @@ def test_the_script_needs_only_lark(written, tmp_path):
     assert subprocess.run(command, input="\n".join(sentences), **options).stdout == f"{expected}set()\n"
 
 
+def test_the_script_says_that_lark_is_missing(written):
+    code = "import runpy, sys; sys.modules['lark'] = None; runpy.run_path(sys.argv[1], run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(written / SCRIPT)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "run.py needs lark, which is not installed: pip install lark\n")
+
+
 @pytest.mark.parametrize("order", ["projective", "raw"])
 def test_what_is_typed_is_rewritten_as_the_task_reads_it(order):
     task = make_task("scan", word_order=order)

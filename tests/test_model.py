@@ -1,6 +1,7 @@
 """A language of strings, learned from a few hundred examples: new letters, longer inputs, errors in outputs."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -9,7 +10,7 @@ import pytest
 from terms import REVERSING, interpret
 
 import nsr
-from nsr.errors import InputError, RunError
+from nsr.errors import ConfigError, InputError, RunError
 from nsr.experiment import Run
 from nsr.semantics.lexicon import Signature
 from nsr.semantics.notation import parse_program
@@ -204,6 +205,18 @@ def test_words_of_the_test_that_training_lacks_are_found_before_a_task_is_traine
     monkeypatch.setitem(TASKS, "strings", Unseen)
     monkeypatch.setattr(nsr.NSR, "fit", lambda *args: pytest.fail("was trained"))
     with pytest.raises(InputError, match=r"test pair \d+: no training input has the word"):
+        nsr.train("strings")
+
+
+def test_no_option_of_a_task_hides_a_setting_of_the_learner(monkeypatch):
+    @dataclass(frozen=True)
+    class Hiding(Unseen):
+        rounds: int = 3
+
+    monkeypatch.setitem(TASKS, "strings", Hiding)
+    with pytest.raises(
+        ConfigError, match="option 'rounds' of task 'strings' is also a setting of the learner; rename it"
+    ):
         nsr.train("strings")
 
 

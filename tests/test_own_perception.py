@@ -68,6 +68,11 @@ def test_it_is_not_asked_about_no_inputs(model):
     assert model.predict([]) == []
 
 
+def test_readings_that_do_not_fit_together_are_refused():
+    with pytest.raises(ConfigError, match=r"symbols of shape \(B, K, N\), .* not \(2, 3\), \(2,\) and \(2, 1\)"):
+        Readings(np.zeros((2, 3), np.int64), np.full(2, 3), np.zeros((2, 1)))
+
+
 def test_what_is_no_perception_is_refused_at_once():
     class Half:
         symbols, certain = SYMBOLS, True

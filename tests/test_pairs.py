@@ -148,7 +148,7 @@ def test_a_faulty_file_is_refused_before_anything_is_written(name, content, mess
     [
         (
             ("--primitives", "lists"),
-            "nsr: unknown primitives 'lists'; known: int, list, list-recursive, list-reverse; ",
+            "nsr: unknown primitives 'lists'; did you mean list? (own ones must be registered ",
         ),
         (
             ("--primitives", "int"),
@@ -409,8 +409,8 @@ def test_own_primitives_are_learned_with(own_primitives, tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert "unknown primitives 'swapping'; known: " in done.stderr
-    assert done.stderr.endswith("own ones must be registered first, see nsr.register_primitives\n")
+    assert "unknown primitives 'swapping'; known sets: int, list" in done.stderr
+    assert done.stderr.endswith("(own ones must be registered in Python first, see nsr.register_primitives)\n")
 
 
 def test_an_own_primitive_may_have_three_arguments(own_primitives):

@@ -196,7 +196,7 @@ def test_primitive_sets_are_known_by_name():
     assert REVERSING.primitives == (*LISTS.primitives, REVERSING["reverse"])
     assert RECURSIVE.primitives == LISTS.primitives
     assert [each.name for each in PRIMITIVES.values() if each.recursion] == ["list-recursive", "int"]
-    with pytest.raises(ConfigError, match="unknown primitives 'lists'; known: int, list"):
+    with pytest.raises(ConfigError, match="unknown primitives 'lists'; did you mean list"):
         primitive_set("lists")
 
 

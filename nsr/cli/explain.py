@@ -9,6 +9,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING
 
 from nsr.cli.common import Parser, encode, path, tell
+from nsr.errors import ConfigError
 
 if TYPE_CHECKING:
     from nsr.gss import GSS
@@ -18,6 +19,7 @@ PURPOSE = "Show the tree by which a trained model answers a sentence: symbols, p
 EXAMPLE = 'nsr explain runs/scan "jump around left twice"'
 PICTURES = ("svg", "html")
 FORMATS = ("text", "json", *PICTURES)
+ENDINGS = {"": "text", "txt": "text"} | {form: form for form in FORMATS}
 NOTATIONS = ("sexpr", "readable")  # as in lexicon.nsr, or as people write
 WIDTH = 100  # where stdout is no terminal
 
@@ -46,7 +48,9 @@ def run(arguments: Namespace) -> None:
     from nsr.semantics.values import MISSING
 
     suffix = arguments.out.suffix.removeprefix(".") if arguments.out else ""
-    form = arguments.format or (suffix if suffix in FORMATS else FORMATS[0])
+    form = arguments.format or ENDINGS.get(suffix)
+    if form is None:
+        raise ConfigError(f"{arguments.out} could be of any format; choose one by --format, or end the name in .html")
     model = load_and_tell(arguments.run, tell)
     (tokens,) = encode(model, [("", arguments.sentence)])
     gss = model.deduce(tokens)

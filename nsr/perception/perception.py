@@ -32,6 +32,19 @@ class Readings:
     lengths: np.ndarray
     log_probs: np.ndarray
 
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not fit together.
+
+        Raises:
+            ConfigError: the message has their shapes.
+        """
+        symbols, lengths, log_probs = (np.shape(each) for each in (self.symbols, self.lengths, self.log_probs))
+        if len(symbols) != 3 or lengths != symbols[:1] or log_probs != symbols[:2]:
+            raise ConfigError(
+                "readings must have symbols of shape (B, K, N), lengths of (B,) and log_probs of (B, K), not "
+                f"{symbols}, {lengths} and {log_probs}"
+            )
+
 
 class Perception(Protocol):
     """Maps grounded inputs (words, images) to symbols, and learns from revised symbols.

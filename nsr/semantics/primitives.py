@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from nsr.errors import ConfigError
+from nsr.errors import ConfigError, did_you_mean
 from nsr.semantics.values import MISSING, Sentinel, Value
 
 
@@ -152,7 +152,7 @@ def primitive_set(name: str) -> PrimitiveSet:
     """
     if name not in PRIMITIVES:
         raise ConfigError(
-            f"unknown primitives {name!r}; known: {', '.join(sorted(PRIMITIVES))}; own ones must be registered first, "
-            "see nsr.register_primitives"
+            f"unknown primitives {name!r}; {did_you_mean(name, sorted(PRIMITIVES), 'sets')} "
+            "(own ones must be registered in Python first, see nsr.register_primitives)"
         )
     return PRIMITIVES[name]

@@ -44,6 +44,7 @@ class Place(NamedTuple):
 
 
 LITERAL = "literal"
+ADVICE = "train on more pairs, in which more words stand together, or give the syntax (--syntax FILE.lark)"
 ROOTS = None  # the place of no unit: the root of a tree
 Places = Mapping[Place | None, frozenset[Unit]]  # the units that fill each place
 
@@ -241,4 +242,4 @@ def check_deterministic(text: str) -> None:
     except LarkError as error:
         choice = summary(error)
     if choice:
-        raise ExportError(f"what the model learned leaves a choice, so no grammar is exported: {choice}")
+        raise ExportError(f"what the model learned leaves a choice, so no grammar is exported: {choice}; {ADVICE}")

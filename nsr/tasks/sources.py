@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from nsr.errors import reason
+from nsr.errors import ConfigError, reason
 from nsr.files import read_file, read_given
 
 MAX_DATA = 2**30  # bytes of one of the authors' files
@@ -75,9 +75,15 @@ class Source:
 
 @cache
 def source(task: str) -> Source:
-    """The source of a task."""
+    """The source of a task.
+
+    Raises:
+        ConfigError: ``sources.json`` has none.
+    """
     content = (resources.files("nsr.tasks") / "sources.json").read_text(encoding="utf-8")
-    found = json.loads(content)[task]
+    found = json.loads(content).get(task)
+    if found is None:
+        raise ConfigError(f"nsr/tasks/sources.json has no entry for task {task!r}; add one, see docs/own-task.md")
     parts = {name: read_files(found.get(name, {})) for name in ("files", "published")}
     return Source(found["page"], found["licence"], parts["files"], parts["published"])
 
