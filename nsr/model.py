@@ -518,9 +518,9 @@ def _list(output: Any, place: str) -> Tokens:
 
 def _number(output: Any, place: str) -> int:
     """An output of number primitives."""
+    truth = isinstance(output, bool | np.bool_)  # which counts as a number, too
     with suppress(TypeError):
-        number = index(output)
-        if not isinstance(output, bool) and 0 <= number <= MAX_NUMBER:
+        if not truth and 0 <= (number := index(output)) <= MAX_NUMBER:
             return number
     raise InputError(f"{place}: the output must be a whole number, 0 or more, of at most 18 digits")
 
