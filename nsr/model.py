@@ -44,7 +44,6 @@ from nsr.perception.perception import Perception, require_perception
 from nsr.perception.tokens import TokenPerception, words_of
 from nsr.pictures import PackedPictures, Pictures
 from nsr.runs import parse_json, to_json, write_folder
-from nsr.semantics.execution import Executor
 from nsr.semantics.induction import Space
 from nsr.semantics.lexicon import Lexicon
 from nsr.semantics.notation import to_text
@@ -244,7 +243,7 @@ class NSR:
         perception = self._perception or TokenPerception(lexicon.symbols)
         parser = self._start.parser(Lexicon(lexicon.symbols))
         parser.license(DependencyGrammar.of(lexicon, self.config.knowledge.between))
-        self._modules = Modules(perception, parser, lexicon, Executor(self.config.learning.max_length))
+        self._modules = Modules(perception, parser, lexicon, self._start.executor())
         return self
 
     def _begin(self, sentences: list[Any], values: list[Value]) -> None:
@@ -497,7 +496,7 @@ class NSR:
         licensed = DependencyGrammar.of(lexicon, model.config.knowledge.between)
         same = licensed.classes == grammar.classes and np.array_equal(licensed.class_of, grammar.class_of)
         parser.license(grammar if same else licensed)
-        model._modules = Modules(perception, parser, lexicon, Executor(model.config.learning.max_length))
+        model._modules = Modules(perception, parser, lexicon, model._start.executor())
         return model
 
 

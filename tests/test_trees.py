@@ -209,7 +209,7 @@ def test_explain_shows_the_images_of_a_sentence(monkeypatch, capsys):
         tokens=str.split,
         examples=lambda sentences, outputs: Examples([shown], outputs),
         deduce=lambda inputs: gss,
-        modules=SimpleNamespace(perception=SimpleNamespace(read=lambda inputs: None)),
+        modules=SimpleNamespace(perception=SimpleNamespace(certain=False)),
     )
     monkeypatch.setattr("nsr.experiment.load_and_tell", lambda folder, tell: model)
     assert main(["explain", "run", "jump left twice", "--format", "svg"]) == 0

@@ -141,7 +141,9 @@ def examples(model: NSR, sentences: Sequence[tuple[str, str | Tokens]], outputs:
     for place, sentence in sentences:
         try:
             tokens = model.tokens(sentence)
-            model.modules.perception.read(model.examples([tokens], [None]).inputs)  # knows which words are known
+            inputs = model.examples([tokens], [None]).inputs
+            if model.modules.perception.certain:
+                model.modules.perception.read(inputs)  # knows which words are known
         except InputError as error:
             raise InputError(f"{place}: {error}" if place else str(error)) from None
         found.append(tokens)

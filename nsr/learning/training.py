@@ -419,17 +419,21 @@ class Trainer:
             found = max(sorted(models.values()), key=lambda known: solved(symbol, known), default=symbol)
             scorer.like[symbol] = found
 
+    @property
+    def grammar(self) -> DependencyGrammar:
+        """What the lexicon licenses."""
+        return DependencyGrammar.of(self.modules.lexicon, self.config.knowledge.between)
+
     def license(self) -> Parser:
         """Tell the parser where the dependents of each word of the lexicon stand; returns it."""
-        parser = self.modules.parser
-        parser.license(DependencyGrammar.of(self.modules.lexicon, self.config.knowledge.between))
-        return parser
+        self.modules.parser.license(self.grammar)
+        return self.modules.parser
 
     def fit_parser(self, trees: Candidates, weights: np.ndarray, generator: np.random.Generator, sight: int) -> float:
         """Fit the dependency grammar and the parser to weighted trees; returns the parser's loss."""
         modules = self.modules
         with self.clock("parser"):
-            grammar = DependencyGrammar.of(modules.lexicon, self.config.knowledge.between)
+            grammar = self.grammar
             modules.perception.attend(trees.symbols, trees.lengths, weights, grammar.kinds())
             modules.parser.license(grammar.observe(trees.symbols, trees.heads, weights, self.config.learning.prune))
             noise = torch.Generator().manual_seed(int(generator.integers(2**31)))

@@ -59,9 +59,8 @@ def observe(symbols: np.ndarray, heads: np.ndarray, empty: np.ndarray) -> Places
     """
     layout = Layout.of(heads)
     tree, node = np.nonzero(heads >= 0)
-    rows = np.stack([symbols, layout.left, layout.arity - layout.left, layout.blanks(empty), empty], axis=2).reshape(
-        -1, 5
-    )
+    right = layout.arity - layout.left
+    rows = np.stack([symbols, layout.left, right, layout.blanks(empty), empty], axis=2).reshape(-1, 5)
     first, number = unique_rows(rows)
     number = number.reshape(heads.shape)
     units = [
